@@ -24,3 +24,10 @@ def begin(notebook: str, namespace: dict) -> "Run":  # noqa: F821 - imported whe
     from xray_helpers.session import begin as open_run
 
     return open_run(notebook, namespace)
+
+
+def show_table(table: "pandas.DataFrame", digits: int = 3) -> None:  # noqa: F821
+    """Show a table in a notebook: see `xray_helpers.session.show_table`."""
+    from xray_helpers.session import show_table as show
+
+    show(table, digits)

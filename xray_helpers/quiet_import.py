@@ -27,4 +27,8 @@ def _standard_error_closed() -> Iterator[None]:
 
 with _standard_error_closed():
     import keras  # noqa: F401
-    import tensorflow  # noqa: F401  # ty: ignore
+    import tensorflow
+
+# TensorFlow warns when a notebook builds several models one after the other; that is what these
+# notebooks are for.
+tensorflow.get_logger().setLevel("ERROR")

@@ -24,4 +24,6 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    if _HOME[name] not in ("recipes", "weights"):
+        from xray_helpers import quiet_import  # noqa: F401
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from xray_helpers import quiet_import  # noqa: F401
+from xray_helpers.data.table import TASK_CLASSES
 from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES, Backbone
 from xray_helpers.models.calibrate import calibrate, randomize
@@ -84,9 +84,7 @@ def build_model(
 
 def make_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimizer:
     """A Keras optimizer by name ("adam", "rmsprop", "sgd") with its learning rate."""
-    return keras.optimizers.get(
-        {"class_name": name, "config": {"learning_rate": learning_rate}}
-    )
+    return keras.optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
 
 
 def preprocess(inputs: keras.KerasTensor, backbone: Backbone) -> keras.KerasTensor:
@@ -171,3 +169,35 @@ def layer_table(model: keras.Model) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def describe(model: keras.Model, recipe: Recipe, weights: str) -> dict:
+    """The `model` section of `run.json`: recipe, backbone, weights, layers, parameters, size."""
+    counts = count_parameters(model)
+    return {
+        "recipe": recipe.name,
+        "changed": {name: getattr(recipe, name) for name in recipe.changed},
+        "backbone": recipe.backbone,
+        "weights": weights,
+        "optimizer": model.optimizer.name,
+        "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
+        "loss": model.loss if isinstance(model.loss, str) else model.loss.name,
+        "layers": layer_table(model).to_dict("records"),
+        "parameters": counts,
+        # 4 bytes a parameter (float32), in units of 1,000,000 bytes.
+        "megabytes": round(counts["total"] * 4 / 1e6, 1),
+    }
+
+
+def recipe_counts(recipe: Recipe) -> dict:
+    """A recipe in a few facts, with the parameter counts of the model it builds."""
+    classes = TASK_CLASSES[recipe.task]
+    model = build_model(recipe, classes, Weights("none"))
+    return {
+        "name": recipe.name,
+        "task": recipe.task,
+        "backbone": recipe.backbone,
+        **count_parameters(model),
+        "report": recipe.report,
+        "reported": recipe.reported,
+    }

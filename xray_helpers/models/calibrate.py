@@ -124,9 +124,7 @@ def _last_norms(graph: Graph) -> list[Step]:
             while i is not None and not getattr(graph.steps[i].layer, "weights", []):
                 inputs = graph.steps[i].inputs
                 i = producer.get(id(inputs[0])) if len(inputs) == 1 else None
-            if i is not None and isinstance(
-                graph.steps[i].layer, keras.layers.BatchNormalization
-            ):
+            if i is not None and isinstance(graph.steps[i].layer, keras.layers.BatchNormalization):
                 norms.append(i)
         if norms:
             found.append(graph.steps[max(norms)])

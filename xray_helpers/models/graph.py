@@ -16,7 +16,6 @@ from keras import tree
 
 from xray_helpers.errors import KitError
 
-
 # `keras.Model(inputs, outputs)` is of a class that Keras does not export; this is its `call`.
 _FUNCTIONAL_CALL = type(keras.Model(_x := keras.Input((1,)), _x)).call
 

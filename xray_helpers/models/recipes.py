@@ -33,6 +33,8 @@ class Recipe:
         steps_per_epoch, validation_steps: steps an epoch; None for all pictures.
         patience: epochs without a better validation loss before training stops; None to never
             stop early. Either way the weights of the best epoch are kept.
+        report: letter of the report the recipe was taken from; None for the kit's own.
+        reported: what that report says of its accuracy.
         changed: names of the fields that a setting has replaced.
     """
 
@@ -52,11 +54,20 @@ class Recipe:
     steps_per_epoch: int | None = None
     validation_steps: int | None = None
     patience: int | None = 10
+    report: str | None = None
+    reported: str | None = None
     changed: tuple[str, ...] = ()
 
     def override(self, settings: Mapping[str, Any]) -> "Recipe":
         """This recipe with every setting that is not None in place of its own value."""
-        names = {f.name for f in fields(self)} - {"name", "task", "head", "changed"}
+        names = {f.name for f in fields(self)} - {
+            "name",
+            "task",
+            "head",
+            "report",
+            "reported",
+            "changed",
+        }
         new = {
             name: value
             for name, value in settings.items()

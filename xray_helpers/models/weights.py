@@ -143,7 +143,7 @@ def _download(backbone: Backbone, url: str | None = None) -> Path | None:
     url = url or backbone.weights_url
     if not reachable(url):
         return None
-    import keras
+    from xray_helpers.quiet_import import keras
 
     for folder in weights_folders():
         try:
@@ -155,8 +155,14 @@ def _download(backbone: Backbone, url: str | None = None) -> Path | None:
         partial = f"{backbone.weights_file}.{os.getpid()}.part"
         try:
             # Fetched under another name, so that a cut download never has the name of a whole one.
-            keras.utils.get_file(partial, url, cache_dir=str(folder), cache_subdir="",
-                                 file_hash=backbone.md5, hash_algorithm="md5")
+            keras.utils.get_file(
+                partial,
+                url,
+                cache_dir=str(folder),
+                cache_subdir="",
+                file_hash=backbone.md5,
+                hash_algorithm="md5",
+            )
             return (folder / partial).rename(folder / backbone.weights_file)
         except Exception:  # whatever went wrong on the way, there are no weights
             return None

@@ -1,0 +1,142 @@
+"""The command `xray`. Imports what a command needs only when it runs."""
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xray_helpers import __version__
+from xray_helpers.errors import KitError
+
+
+class _Group(click.Group):
+    """Shows a problem that the user can solve as one sentence and exits with 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KitError as error:
+            click.echo(f"xray: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xray")
+def main() -> None:
+    """Chest X-ray assignment: check the set-up, get data, look at runs."""
+
+
+@main.command()
+def doctor() -> None:
+    """Say whether this machine is ready for the notebooks; exit status 1 if not."""
+    from xray_helpers.doctor import examine
+
+    signs = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
+    checks = examine()
+    width = max(len(c.what) for c in checks)
+    for check in checks:
+        click.echo(f"{signs[check.level]}  {check.what:{width}}  {check.found}")
+    problems = sum(c.level == "problem" for c in checks)
+    click.echo("\nReady." if not problems else f"\n{problems} to solve first.")
+    sys.exit(1 if problems else 0)
+
+
+@main.group()
+def data() -> None:
+    """Look at a folder of pictures, or draw one."""
+
+
+@data.command("check")
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def data_check(folder: Path | None, as_json: bool) -> None:
+    """Look for what would falsify a result in FOLDER (default: $XRAY_DATA, else data/).
+
+    Exit status 1 when such a thing is found.
+    """
+    import os
+
+    from xray_helpers.data.audit import audit
+    from xray_helpers.paths import resolve
+
+    found = audit(folder or resolve(os.environ.get("XRAY_DATA", "data")))
+    click.echo(json_module.dumps(found.to_json(), indent=2) if as_json else found.text())
+    sys.exit(0 if found.ok else 1)
+
+
+@data.command("demo")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--per-class", type=click.IntRange(2), help="Training pictures of each class.")
+@click.option("--test-per-class", type=click.IntRange(1), help="Test pictures of each class.")
+def data_demo(folder: Path, seed: int, per_class: int | None, test_per_class: int | None) -> None:
+    """Draw chest X-rays into FOLDER, in the layout and number of the class's own."""
+    from xray_helpers.data.generate import write_demo
+
+    write_demo(folder, seed=seed, per_class=per_class, test_per_class=test_per_class)
+    click.echo(f"{folder} is ready: set XRAY_DATA={folder.resolve()} or data_dir to use it.")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def recipes(as_json: bool) -> None:
+    """List the named recipes, for `-p recipe NAME`."""
+    from xray_helpers.models.recipes import RECIPES
+
+    if as_json:
+        from xray_helpers.models.build import recipe_counts
+
+        click.echo(json_module.dumps([recipe_counts(r) for r in RECIPES.values()], indent=2))
+        return
+    for recipe in RECIPES.values():
+        click.echo(f"{recipe.name:24} {recipe.task}  {recipe.backbone:20} {recipe.head}")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
+@click.option("--runs-dir", default="auto", help="Another folder than $XRAY_RUNS or runs/.")
+def runs(as_json: bool, runs_dir: str) -> None:
+    """List all runs, oldest first, and how each ended."""
+    from xray_helpers.paths import runs_folder
+    from xray_helpers.runs.store import list_runs, state
+
+    folder = runs_folder(runs_dir)
+    records = list_runs(folder)
+    if as_json:
+        click.echo(json_module.dumps([{**r, "state": state(r)} for r in records], indent=2))
+        return
+    if not records:
+        click.echo(f"No runs in {folder} yet; run a notebook first.")
+    for record in records:
+        click.echo(f"{record['id']:60} {state(record):12} {_result(record)}")
+
+
+def _result(record: dict) -> str:
+    """The end of a run's line: its test accuracy, or its error."""
+    if record["status"] in ("failed", "unreadable"):
+        return (record.get("error") or "").splitlines()[0][:100]
+    if record["status"] != "complete" or "test" not in record:
+        return ""
+    test = record["test"]["accuracy"]
+    marks = f"  [{' · '.join(record['marks'])}]" if record.get("marks") else ""
+    interval = f"({test['low']:.3f} to {test['high']:.3f}, n = {test['n']})"
+    return f"test accuracy {test['value']:.3f} {interval}{marks}"
+
+
+@main.command()
+@click.argument("names", nargs=-1, required=True, metavar="RUN RUN...")
+@click.option("--runs-dir", default="auto", help="Another folder than $XRAY_RUNS or runs/.")
+def compare(names: tuple[str, ...], runs_dir: str) -> None:
+    """Put runs side by side; RUN is a run's id or a part of it that no other has."""
+    from xray_helpers.paths import runs_folder
+    from xray_helpers.runs import comparison, find_run
+
+    records = [find_run(runs_folder(runs_dir), name) for name in names]
+    for record in records:
+        if record["status"] != "complete" or "test" not in record:
+            raise KitError(f"{record['id']} is not complete, so it has no result to compare.")
+    if len({(r["task"], r["data"]["fingerprint"]) for r in records}) > 1:
+        raise KitError("These runs are of different tasks or pictures and cannot be compared.")
+    click.echo(comparison(records).set_index("run").T.to_string())

@@ -1,0 +1,205 @@
+"""The data of a run: table, pictures and where they come from."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from xray_helpers.data.generate import is_generated, write_demo
+from xray_helpers.data.patients import class_files
+from xray_helpers.data.pictures import Unreadable, read_pictures, worker_count
+from xray_helpers.data.splits import add_validation, drop_leaks
+from xray_helpers.data.table import TASK_CLASSES, read_table
+from xray_helpers.errors import KitError
+from xray_helpers.paths import cache_folder, resolve
+
+SPLITS = ("train", "validation", "test")
+SMOKE_PICTURES = {"per_class": 10, "test_per_class": 4, "size": 128}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the pictures of a run come from.
+
+    Attributes:
+        root: the folder that holds `two/` and `all/`.
+        kind: "class" (the class's own pictures), "generated", or "other".
+        note: one sentence for the student when the pictures are generated, else "".
+    """
+
+    root: Path
+    kind: Literal["class", "generated", "other"]
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Pictures and what is known of them, row by row.
+
+    Attributes:
+        task: "task1" or "task2".
+        source: where the pictures come from.
+        classes: names of the classes; a label's number is its place here.
+        table: columns path, label, split ("train", "validation", "test"), patient, source.
+        pictures: uint8 RGB, (n, size, size, 3); row i is picture i of the table.
+        set_aside: files that are no readable pictures; they are not in the table.
+        fingerprint: changes when any picture, label or test split changes; not with the seed.
+    """
+
+    task: str
+    source: Source
+    classes: tuple[str, ...]
+    table: pd.DataFrame
+    pictures: np.ndarray
+    set_aside: list[Unreadable]
+    fingerprint: str
+
+    def rows(self, split: str) -> np.ndarray:
+        """Row numbers of a split, in the table's order, (n,) int64."""
+        return np.flatnonzero(self.table["split"] == split)
+
+    def split(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures, uint8 (n, size, size, 3), and label numbers, int64 (n,), of a split."""
+        rows = self.rows(split)
+        numbers = {label: i for i, label in enumerate(self.classes)}
+        labels = self.table["label"].iloc[rows].map(numbers).to_numpy(np.int64)
+        return self.pictures[rows], labels
+
+    @property
+    def counts(self) -> pd.DataFrame:
+        """Number of pictures: a row a class, a column a split."""
+        return (
+            pd.crosstab(self.table["label"], self.table["split"])
+            .reindex(index=list(self.classes), columns=list(SPLITS), fill_value=0)
+            .rename_axis(index="class", columns=None)
+        )
+
+    def __repr__(self) -> str:
+        """Say in a line what there is."""
+        totals = ", ".join(f"{n} {split}" for split, n in self.counts.sum().items())
+        aside = f", {len(self.set_aside)} unreadable set aside" if self.set_aside else ""
+        return (
+            f"<{self.task} on {self.source.kind} pictures in {self.source.root}: {totals}{aside}>"
+        )
+
+
+def find_source(data_dir: str = "auto", *, smoke: bool = False, seed: int = 0) -> Source:
+    """Decide which folder of pictures a run uses.
+
+    Args:
+        data_dir: "auto" is `$XRAY_DATA`, else `data/` when it holds `two/` and `all/`, else
+            pictures that are generated now; anything else is a folder.
+        smoke: always a small generated set.
+        seed: seed of pictures that have to be generated.
+
+    Raises:
+        KitError: the folder, or the one that `$XRAY_DATA` names, does not exist.
+    """
+    if smoke:
+        return _generated("smoke", seed, **SMOKE_PICTURES)
+    if data_dir != "auto":
+        return _existing(resolve(data_dir), f"data_dir='{data_dir}'")
+    if named := os.environ.get("XRAY_DATA"):
+        return _existing(resolve(named), f"$XRAY_DATA='{named}'")
+    usual = resolve("data")
+    if (usual / "two").is_dir() and (usual / "all").is_dir():
+        return _existing(usual, "data/")
+    return _generated("class", seed)
+
+
+def _existing(root: Path, said: str) -> Source:
+    if not root.is_dir():
+        raise KitError(
+            f"{said}: there is no folder {root}; give the folder that holds two/ and all/, or "
+            "'auto' for generated pictures."
+        )
+    if is_generated(root):
+        return Source(root, "generated", _GENERATED_NOTE)
+    return Source(root, "class" if _is_class_data(root) else "other")
+
+
+def _generated(name: str, seed: int, **options: int) -> Source:
+    from xray_helpers.data.generate.write import VERSION
+
+    folder = cache_folder() / "generated" / f"{name}-v{VERSION}-seed{seed}"
+    return Source(write_demo(folder, seed=seed, **options), "generated", _GENERATED_NOTE)
+
+
+_GENERATED_NOTE = (
+    "Generated pictures: drawn by a program, for trying the notebooks out. "
+    "The run is marked and is not a result to report."
+)
+
+
+def _is_class_data(root: Path) -> bool:
+    """Whether most files that the class's own zip has are here, by name."""
+    named = [file["path"] for file in class_files() if not file["path"].endswith(".ini")]
+    return sum((root / path).is_file() for path in named) > 0.9 * len(named)
+
+
+def load_data(
+    task: str,
+    source: Source,
+    *,
+    image_size: int = 224,
+    seed: int = 42,
+    leaks: Literal["keep", "drop_train"] = "keep",
+    progress: str | None = "Reading pictures",
+) -> Dataset:
+    """Read the pictures of a task and split off the validation pictures.
+
+    Validation is 20 % of `train/` by patient, stratified and seeded, unless the folder has a
+    validation split of its own. Unreadable pictures are set aside before the split.
+
+    Args:
+        task: "task1" or "task2".
+        source: what `find_source` found.
+        image_size: side in pixels of the pictures read.
+        seed: seed of the validation split.
+        leaks: "drop_train" leaves out training pictures of patients who are in test too.
+        progress: text of the progress bar; None for none.
+
+    Raises:
+        KitError: a folder or class is missing or empty.
+    """
+    table = read_table(source.root, task)
+    pictures, set_aside = read_pictures(list(table["path"]), image_size, progress)
+    table = table.drop(index=table.index[[u.index for u in set_aside]]).reset_index(drop=True)
+    classes = TASK_CLASSES[task]
+    _check_not_empty(table, classes, source.root)
+    fingerprint = _fingerprint(table)
+    if leaks == "drop_train":
+        table = drop_leaks(table.assign(row=range(len(table))))
+        pictures = pictures[table.pop("row").to_numpy()]
+    table = add_validation(table, seed)
+    return Dataset(task, source, classes, table, pictures, set_aside, fingerprint)
+
+
+def _check_not_empty(table: pd.DataFrame, classes: tuple[str, ...], root: Path) -> None:
+    for split in ("train", "test"):
+        for label in classes:
+            if not ((table["split"] == split) & (table["label"] == label)).any():
+                raise KitError(
+                    f"No {label} picture in the {split} folder of {root} can be read; "
+                    "put whole pictures there."
+                )
+
+
+def _fingerprint(table: pd.DataFrame) -> str:
+    """Sixteen hexadecimal digits that stand for the pictures, their labels and their splits."""
+
+    def digest(path: str) -> str:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+    with ThreadPoolExecutor(worker_count()) as pool:
+        digests = list(pool.map(digest, table["path"]))
+    lines = sorted(
+        f"{split} {label} {sha}"
+        for split, label, sha in zip(table["split"], table["label"], digests, strict=True)
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

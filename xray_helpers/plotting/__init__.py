@@ -1,0 +1,33 @@
+"""Every figure of the kit: plain arrays and tables in, a matplotlib ``Figure`` out.
+
+No figure stays open in pyplot, so a notebook shows each one once, where it is displayed. Colours
+are the Okabe-Ito ones; each class and each split also has its own marker, line or hatching, so
+that the figures read in grey print too.
+"""
+
+from xray_helpers.plotting.clouds import EmbeddingPanel, embedding, embedding_grid
+from xray_helpers.plotting.counts import class_balance, confusion
+from xray_helpers.plotting.curves import compare_curves, learning_curves
+from xray_helpers.plotting.output import save, stamp
+from xray_helpers.plotting.pictures import predictions_grid, sample_pictures
+from xray_helpers.plotting.scores import class_scores, compare_accuracy
+from xray_helpers.plotting.style import class_name
+from xray_helpers.plotting.timing import timing_bars
+
+__all__ = [
+    "EmbeddingPanel",
+    "class_balance",
+    "class_name",
+    "class_scores",
+    "compare_accuracy",
+    "compare_curves",
+    "confusion",
+    "embedding",
+    "embedding_grid",
+    "learning_curves",
+    "predictions_grid",
+    "sample_pictures",
+    "save",
+    "stamp",
+    "timing_bars",
+]

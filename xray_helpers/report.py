@@ -1,0 +1,59 @@
+"""Facts of a run for the report, from its record alone."""
+
+from typing import Any
+
+
+def facts(record: dict[str, Any]) -> str:
+    """What the report needs of a run, as Markdown; figures with n and interval.
+
+    Args:
+        record: `run.json` of a run that has been trained and tested.
+    """
+    model, training, test = record["model"], record["training"], record["test"]
+    seconds, data = training["seconds"], record["data"]
+    counts = {split: sum(classes.values()) for split, classes in data["counts"].items()}
+    lines = [
+        f"**Run** `{record['id']}`",
+        "",
+        f"- **Pictures:** {data['kind']}; "
+        + ", ".join(f"{n} {split}" for split, n in counts.items())
+        + f"; {len(data['set_aside'])} set aside",
+        f"- **Network:** {model['backbone'] or 'own'}, weights {model['weights']}; "
+        f"{model['parameters']['total']:,} parameters, {model['parameters']['trainable']:,} of "
+        f"them trained; {model['megabytes']:,} MB",
+        f"- **Recipe:** {model['recipe']}"
+        + "".join(f", {k} = {v}" for k, v in model["changed"].items()),
+        f"- **Training:** {model['optimizer']} at {model['learning_rate']:g}, {model['loss']}; "
+        f"{training['epochs']} epochs of {training['steps_per_epoch']} steps, batch "
+        f"{training['batch_size']}; best epoch {training['best_epoch']}",
+        f"- **Training pictures:** accuracy {training['train']['accuracy']:.3f}, "
+        f"loss {training['train']['loss']:.3f} (n = {training['train']['n']})",
+        f"- **Validation:** accuracy {training['validation']['accuracy']:.3f}, "
+        f"loss {training['validation']['loss']:.3f} (n = {training['validation']['n']})",
+        f"- **Test:** accuracy {_estimate(test['accuracy'])}"
+        + (f", loss {test['loss']:.3f}" if test["loss"] is not None else ""),
+        f"- **Time:** {seconds['total']:.1f} s in all on {training['device']}"
+        + (
+            f"; through the whole model {seconds['uncached_epoch']:.2f} s an epoch, "
+            f"{seconds['uncached_step']:.3f} s a step"
+            if seconds["uncached_epoch"]
+            else ""
+        ),
+    ]
+    if record.get("marks"):
+        lines += ["", f"**Not a result:** {' · '.join(record['marks'])}."]
+    return "\n".join(lines)
+
+
+def show_facts(run: "Run") -> None:  # noqa: F821 - for the reader; session imports come later
+    """Show the facts of a notebook's run as a page does."""
+    from IPython.display import Markdown, display
+
+    display(Markdown(facts(run.record.record)))
+
+
+def _estimate(metric: dict[str, float]) -> str:
+    return (
+        f"{metric['value']:.3f} (95 % interval {metric['low']:.3f} to {metric['high']:.3f}, "
+        f"n = {metric['n']})"
+    )

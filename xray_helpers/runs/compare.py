@@ -1,0 +1,79 @@
+"""One table and one set of curves across runs, from their records alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+def same_data(records: Sequence[dict], fingerprint: str, current: dict | None = None) -> list[dict]:
+    """The complete, tested runs on the same pictures, oldest first.
+
+    Args:
+        records: what `list_runs` gives.
+        fingerprint: that of the data, which differs between tasks too.
+        current: the record of the run that asks; it counts although it is not complete yet.
+    """
+    mine = current["id"] if current else None
+    return [
+        r
+        for r in records
+        if (r["status"] == "complete" or r["id"] == mine)
+        and "test" in r
+        and r.get("data", {}).get("fingerprint") == fingerprint
+    ]
+
+
+def run_name(record: dict[str, Any]) -> str:
+    """A short name for tables and figures: recipe, backbone, other changes, last four of the id."""
+    model = record.get("model", {})
+    changes = [f"{k}={v}" for k, v in model.get("changed", {}).items() if k != "backbone"]
+    parts = [model.get("recipe") or record["id"], model.get("backbone") or "", *changes]
+    return " ".join(p for p in parts if p) + f" #{record['id'][-4:]}"
+
+
+def comparison(records: Sequence[dict]) -> pd.DataFrame:
+    """A row a run, with everything that architectures are compared by.
+
+    Seconds an epoch and a step are medians of training through the whole model, nothing cached
+    (missing where the run timed none). The gap is training less validation accuracy.
+    """
+    rows = []
+    for record in records:
+        training, test, model = record["training"], record["test"], record["model"]
+        seconds, accuracy = training["seconds"], test["accuracy"]
+        fit, validation = training["train"]["accuracy"], training["validation"]["accuracy"]
+        rows.append(
+            {
+                "run": run_name(record),
+                "weights": model["weights"],
+                "parameters": model["parameters"]["total"],
+                "trainable": model["parameters"]["trainable"],
+                "megabytes": model["megabytes"],
+                "epochs": training["epochs"],
+                "s/epoch uncached": seconds["uncached_epoch"],
+                "s/step uncached": seconds["uncached_step"],
+                "s/epoch cached": seconds["median_epoch"] if training["cached"] else None,
+                "s in total": seconds["total"],
+                "train accuracy": fit,
+                "validation accuracy": validation,
+                "gap": fit - validation,
+                "test accuracy": accuracy["value"],
+                "low": accuracy["low"],
+                "high": accuracy["high"],
+                "n": accuracy["n"],
+                "test loss": test["loss"],
+                "mark": " · ".join(record.get("marks", [])),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def histories(records: Sequence[dict]) -> dict[str, pd.DataFrame]:
+    """Run name -> its `history.csv`."""
+    return {
+        run_name(r): pd.read_csv(path)
+        for r in records
+        if (path := Path(r["folder"]) / "history.csv").is_file()
+    }

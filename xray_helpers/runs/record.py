@@ -1,0 +1,182 @@
+"""A run's folder and its record, `run.json`.
+
+The record is written when the run starts and again after each part, whole each time, so that
+what lies on disk is true whenever the kernel dies: "started" until the notebook's last cell has
+made it "complete", or a cell that raised has made it "failed".
+"""
+
+import json
+import os
+import platform
+import secrets
+import socket
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xray_helpers.errors import KitError
+from xray_helpers.paths import PACKAGE
+
+SCHEMA = 1
+RECORD = "run.json"
+
+
+class RunFolder:
+    """One run: its folder, its record and the files beside it.
+
+    Attributes:
+        folder: `runs/<time>-<task>-<name>-<hash>/`.
+        record: the contents of `run.json`, as described in the README.
+    """
+
+    def __init__(self, runs: Path, notebook: str, task: str, name: str, settings: dict) -> None:
+        """Make the folder, which no other run can have, and write the first record."""
+        now = datetime.now(UTC)
+        self.folder = _new_folder(runs, f"{now:%Y%m%dT%H%M%SZ}-{task}-{name}")
+        self.record: dict[str, Any] = {
+            "schema": SCHEMA,
+            "id": self.folder.name,
+            "notebook": notebook,
+            "task": task,
+            "status": "started",
+            "error": None,
+            "started_at": now.isoformat(timespec="seconds"),
+            "finished_at": None,
+            "settings": settings,
+            "environment": environment(),
+        }
+        self.write()
+
+    def write(self) -> None:
+        """Write the record, whole: beside its place first, then moved there."""
+        write_json(self.folder / RECORD, self.record)
+
+    def update(self, **sections: Any) -> None:
+        """Replace or add sections of the record and write it."""
+        self.record.update(sections)
+        self.write()
+
+    def add_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table into the run's folder as CSV, whole."""
+        write_text(self.folder / name, table.to_csv(index=False))
+
+    def complete(self) -> None:
+        """Mark the run complete: for the notebook's last cell."""
+        self.update(status="complete", error=None, finished_at=_now())
+
+    def fail(self, error: str) -> None:
+        """Mark the run failed, and why."""
+        self.update(status="failed", error=error, finished_at=_now())
+
+
+def _new_folder(runs: Path, stem: str) -> Path:
+    """Make a folder that did not exist; its name ends with a short random hash."""
+    while True:
+        folder = runs / f"{stem}-{secrets.token_hex(3)}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not folder.is_dir():
+                raise KitError(
+                    f"runs_dir: {runs} is a file; name a folder for the records of runs."
+                ) from None
+        except OSError as error:
+            raise KitError(
+                f"runs_dir: the folder {runs} cannot be written ({error.strerror}); "
+                "name another one."
+            ) from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all; numpy numbers become plain ones, NaN becomes null."""
+    write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        KitError: the disk is full or the folder cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise KitError(f"{path} cannot be written: {error.strerror}; free some space.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the software: what a reader needs to judge a time or to run it again."""
+    names = ("tensorflow", "keras", "numpy", "scikit-learn", "pillow")
+    return {
+        "versions": {"python": platform.python_version()} | {n: _version(n) for n in names},
+        "system": platform.platform(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "cpu": _cpu(),
+        "gpus": [],
+        "threads": None,
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "git_commit": _git_commit(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return next(
+            line.split(":")[1].strip() for line in text.splitlines() if "model name" in line
+        )
+    except (OSError, StopIteration, UnicodeDecodeError):
+        return platform.processor() or platform.machine()
+
+
+def _git_commit() -> str | None:
+    try:
+        out = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=PACKAGE,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+        return out.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,311 @@
+"""A notebook's side of a run: settings checked, run opened, parts recorded, run closed.
+
+run = begin("02_task2", globals())     # first cell behind the parameters
+...
+run.complete()                         # last cell
+"""
+
+import ast
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from xray_helpers import plotting
+from xray_helpers.data import Dataset, Source, find_source
+from xray_helpers.errors import KitError
+from xray_helpers.models.recipes import Recipe, choose_recipe
+from xray_helpers.paths import runs_folder
+from xray_helpers.runs.record import RunFolder, write_json
+from xray_helpers.settings import NOTEBOOKS, ModelSettings, Settings, check_settings
+
+# Tasks of the notebooks that keep a record; None where a setting says which.
+_TASKS = {"01_task1": "task1", "02_task2": "task2", "04_cpu_vs_gpu": None}
+
+
+class Run:
+    """One run of a notebook.
+
+    Attributes:
+        settings: the checked settings.
+        task: "task1" or "task2"; None in a notebook that belongs to neither.
+        recipe: the recipe with the settings worked in; None where no model is built.
+        source: where the pictures come from.
+        record: the run's folder and record; None in notebooks that keep none.
+    """
+
+    def __init__(self, notebook: str, settings: Settings, record: RunFolder | None) -> None:
+        """Use `begin`, which checks the settings first."""
+        self.notebook = notebook
+        self.settings = settings
+        self.record = record
+        self.task = _TASKS.get(notebook) or getattr(settings, "task", None)
+        self.recipe: Recipe | None = None
+        self.source: Source | None = None
+        self.marks: list[str] = ["smoke run"] if settings.smoke else []
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.record.folder
+
+    @property
+    def mark(self) -> str:
+        """What makes this run no result to report, "" when nothing does."""
+        return f"{' · '.join(self.marks)}: not a result" if self.marks else ""
+
+    def add_mark(self, mark: str, note: str = "") -> None:
+        """Mark the run and show why in a box."""
+        if mark not in self.marks:
+            self.marks.append(mark)
+        if self.record:
+            self.record.update(marks=self.marks)
+        if note:
+            warning_box(note)
+
+    def record_data(self, data: Dataset) -> None:
+        """Write down what the run was trained and tested on."""
+        counts = {s: c for s, c in data.counts.to_dict().items() if sum(c.values())}
+        self.record.update(
+            data={
+                "kind": data.source.kind,
+                "root": str(data.source.root),
+                "fingerprint": data.fingerprint,
+                "counts": counts,
+                "set_aside": [{"path": u.path, "reason": u.reason} for u in data.set_aside],
+            }
+        )
+        if data.set_aside:
+            names = "; ".join(f"{Path(u.path).name} ({u.reason})" for u in data.set_aside)
+            warning_box(f"{len(data.set_aside)} files are set aside, not used: {names}.")
+
+    def record_model(self, model: Any, recipe: Recipe, weights: Any) -> None:
+        """Write down the model: recipe, weights, layers, parameters and megabytes."""
+        from xray_helpers.models.build import describe
+
+        if weights.kind == "random" and recipe.backbone:
+            self.add_mark("random weights", weights.note)
+        self.recipe = recipe
+        self.record.update(model=describe(model, recipe, weights.kind))
+
+    def record_training(self, training: Any) -> None:
+        """Write down history and times, and keep the model where the settings ask for it."""
+        self.record.add_table("history.csv", training.history)
+        self.record.record["environment"].update(training.environment)
+        self.record.update(training=training.summary())
+        if self.settings.save_model:
+            training.save_model(self.folder / "model.keras")
+
+    def record_test(self, result: Any) -> None:
+        """Write down the test figures and every picture's prediction."""
+        self.record.add_table("predictions.csv", result.predictions)
+        self.record.update(test=result.figures())
+
+    def record_file(self, name: str, content: Any) -> None:
+        """Put a JSON file of the notebook's own into the run's folder."""
+        write_json(self.folder / name, content)
+
+    def show(self, figure: Figure, name: str, alt: str = "") -> None:
+        """Mark a figure, save it as `figures/<name>.png` and show it in the notebook."""
+        plotting.stamp(figure, self.mark)
+        if self.record is None:
+            _display_figure(figure, alt or name)
+            return
+        path = plotting.save(figure, self.folder / "figures" / f"{name}.png")
+        _display_picture(path.read_bytes(), alt or name)
+
+    def complete(self) -> None:
+        """Close the run: the last cell of a notebook."""
+        if self.record is None:
+            return
+        missing = [s for s in ("data", "model", "training", "test") if s not in self.record.record]
+        if missing and self.notebook != "04_cpu_vs_gpu":
+            raise KitError(
+                f"The run has no {', '.join(missing)} yet; run the cells above this one first."
+            )
+        self.record.complete()
+        print(f"Complete: {self.folder}")
+
+
+_open: Run | None = None  # the run of this kernel, for the hook below
+
+
+def begin(notebook: str, namespace: Mapping[str, Any]) -> Run:
+    """Check a notebook's settings, decide on its data and open its run.
+
+    Args:
+        notebook: the notebook's name without `.ipynb`, a key of `settings.NOTEBOOKS`.
+        namespace: the notebook's `globals()`.
+
+    Raises:
+        KitError: a setting is misspelt, of the wrong type or impossible; the data folder does
+            not exist; the recipe does not exist or is of the other task. A record with the
+            status "failed" is left in notebooks that keep one.
+    """
+    global _open
+    _close_earlier()
+    fields = NOTEBOOKS[notebook].model_fields
+    values = {name: namespace[name] for name in fields if name in namespace}
+    keeps_record = notebook in _TASKS
+    task = _TASKS.get(notebook) or values.get("task")
+    try:
+        settings = check_settings(notebook, values, injected_names(namespace) - set(fields))
+        recipe = None
+        if isinstance(settings, ModelSettings):
+            task = _TASKS.get(notebook) or settings.task
+            recipe = choose_recipe(task, settings.model_dump())
+    except KitError as error:
+        if keeps_record:
+            _refused(notebook, task, values, error)
+        raise
+    record = None
+    if keeps_record:
+        name = _run_name(settings)
+        folder = runs_folder(settings.runs_dir)
+        record = RunFolder(folder, notebook, task, name, settings.model_dump())
+    run = _open = Run(notebook, settings, record)
+    run.recipe = recipe
+    _watch_errors()
+    try:
+        run.source = find_source(settings.data_dir, smoke=settings.smoke)
+    except KitError as error:
+        if record:
+            record.fail(f"KitError: {error}")
+        raise
+    if run.source.kind == "generated":
+        run.add_mark("generated pictures", run.source.note)
+    print(f"Pictures: {run.source.root} ({run.source.kind})")
+    if record:
+        print(f"Run:      {record.folder}")
+    if recipe:
+        print(f"Recipe:   {recipe.title}")
+    return run
+
+
+def _run_name(settings: ModelSettings) -> str:
+    return settings.recipe or settings.backbone or "default"
+
+
+def _refused(notebook: str, task: str | None, values: Mapping, error: KitError) -> None:
+    """Leave a failed record of settings that were refused."""
+    runs = values.get("runs_dir")
+    plain = {k: v for k, v in values.items() if isinstance(v, str | int | float | None)}
+    folder = RunFolder(
+        runs_folder(runs if isinstance(runs, str) else "auto"),
+        notebook,
+        task if task in ("task1", "task2") else "task",
+        "refused",
+        plain,
+    )
+    folder.fail(f"KitError: {error}")
+
+
+def injected_names(namespace: Mapping[str, Any]) -> set[str]:
+    """Names that papermill has passed to the notebook that is running now.
+
+    Papermill puts them into a cell that starts with `# Parameters`, behind the notebook's own
+    parameters cell. Only the latest such cell counts, and only if the parameters cell was not
+    run again after it (as when a student edits the settings and runs the cells by hand).
+    """
+    sources = [str(source) for source in namespace.get("In", [])]
+    own = [i for i, s in enumerate(sources) if _assigned(s) >= {"data_dir", "smoke"}]
+    passed = [i for i, s in enumerate(sources) if s.startswith("# Parameters\n") and i not in own]
+    if not passed or (own and own[-1] > passed[-1]):
+        return set()
+    return _assigned(sources[passed[-1]])
+
+
+def _assigned(source: str) -> set[str]:
+    """Names assigned at the top level of a cell."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a cell with magics
+        return set()
+    return {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _close_earlier() -> None:
+    """A run that is begun again in the same kernel will not be completed."""
+    global _open
+    if _open and _open.record and _open.record.record["status"] == "started":
+        _open.record.fail("The notebook was started again before its last cell.")
+    _open = None
+
+
+def _watch_errors() -> None:
+    """From now on, a cell that raises marks the open run as failed."""
+    shell = _shell()
+    if shell:
+        if _on_cell_end in shell.events.callbacks["post_run_cell"]:
+            shell.events.unregister("post_run_cell", _on_cell_end)
+        shell.events.register("post_run_cell", _on_cell_end)
+
+
+def _on_cell_end(result: Any) -> None:
+    error = result.error_before_exec or result.error_in_exec
+    if error and _open and _open.record and _open.record.record["status"] != "complete":
+        _open.record.fail(f"{type(error).__name__}: {error}")
+
+
+def _shell() -> Any:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()
+
+
+def warning_box(text: str) -> None:
+    """Show a sentence in a box, plain where there is no notebook."""
+    from IPython.display import display
+
+    style = "border:2px solid #D55E00;border-radius:4px;padding:.5em .8em;margin:.3em 0"
+    page = f'<div style="{style}"><b>Note.</b> {html.escape(text)}</div>'
+    display({"text/plain": f"Note. {text}", "text/html": page}, raw=True)
+
+
+def show_table(table: pd.DataFrame, digits: int = 3) -> None:
+    """Show a table, without row numbers, floats rounded to `digits`, whole numbers grouped."""
+    from IPython.display import display
+
+    index = not isinstance(table.index, pd.RangeIndex)
+    as_text = {
+        name: "{:,}".format
+        if pd.api.types.is_integer_dtype(column)
+        else lambda x: "–" if pd.isna(x) else f"{x:.{digits}f}"
+        for name, column in table.items()
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    }
+    options = {"index": index, "formatters": as_text, "na_rep": "–"}
+    page = table.to_html(border=0, **options)
+    display({"text/plain": table.to_string(**options), "text/html": page}, raw=True)
+
+
+def _display_figure(figure: Figure, alt: str) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    _display_picture(buffer.getvalue(), alt)
+
+
+def _display_picture(png: bytes, alt: str) -> None:
+    from IPython.display import Image, display
+
+    display(Image(data=png, format="png", width=900, alt=alt))
+
+
+def show_text(markdown: str) -> None:
+    """Show Markdown as a page does."""
+    from IPython.display import Markdown, display
+
+    display(Markdown(markdown))

@@ -1,0 +1,295 @@
+"""What a notebook may be told: one class per notebook, one field per setting.
+
+The `parameters` cell of a notebook holds the same names as its class. A misspelt name, a wrong
+type or an impossible value is refused with a sentence that names the setting and what would be
+right; `True` is not a number here and `"true"` is not a word.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    field_validator,
+)
+
+from xray_helpers.errors import KitError
+from xray_helpers.models.backbones import BACKBONES
+from xray_helpers.paths import resolve
+
+
+def _not_a_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number or a word is wanted here, not True or False")
+    return value
+
+
+def _number_as_text(value: Any) -> Any:
+    """`-p data_dir 2024` arrives as a number, and a folder may be called so."""
+    return str(value) if type(value) in (int, float) else value
+
+
+def _one_of(names: Iterable[str]) -> Any:
+    """A word out of a list."""
+    return Annotated[Literal[tuple(names)], BeforeValidator(_not_a_truth_value)]
+
+
+def _parts(text: str) -> list[str]:
+    """What stands between the commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+Whole = Annotated[int, BeforeValidator(_not_a_truth_value), Strict()]
+Number = Annotated[float, BeforeValidator(_not_a_truth_value), Strict()]
+Text = Annotated[str, BeforeValidator(_not_a_truth_value), BeforeValidator(_number_as_text)]
+YesNo = bool
+
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+INITIALIZERS = ("glorot_uniform", "he_normal", "random_normal", "zeros")
+
+
+class Settings(BaseModel):
+    """Settings of every notebook."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data_dir: Text = Field(
+        "auto",
+        description="Folder with two/ and all/; 'auto' is $XRAY_DATA, else data/, else generated "
+        "pictures. A relative path counts from the project's folder.",
+    )
+    runs_dir: Text = Field(
+        "auto", description="Folder for the records of runs; 'auto' is $XRAY_RUNS, else runs/."
+    )
+    seed: Whole = Field(42, ge=0, le=2**31 - 1, description="Seed of everything random.")
+    smoke: YesNo = Field(
+        False, description="Make the notebook small: few generated pictures, two epochs."
+    )
+
+
+class StartSettings(Settings):
+    """Settings of 00_start_here."""
+
+    task: _one_of(("task1", "task2")) = Field("task2", description="Whose pictures to look at.")
+
+
+class ModelSettings(Settings):
+    """Settings of the notebooks that build a model."""
+
+    recipe: Text | None = Field(None, description="A named recipe; None: the task's default.")
+    backbone: _one_of(BACKBONES) | None = Field(
+        None, description="The network under the head; None: the recipe's."
+    )
+    weights: Text = Field(
+        "auto", description="auto, imagenet, random, or the path of a weights file."
+    )
+    unfreeze: Whole | None = Field(
+        None, ge=-1, le=1000, description="Train the last N layers of the backbone; -1 for all."
+    )
+    dropout: Number | None = Field(
+        None, ge=0, lt=1, description="Share of units dropped while training."
+    )
+    l2: Number | None = Field(None, ge=0, description="Factor of the squared weights in the loss.")
+    initializer: _one_of(INITIALIZERS) | None = Field(
+        None, description="How new weights start (those of the head, all of the cnn's)."
+    )
+    optimizer: _one_of(OPTIMIZERS) | None = Field(None, description="How weights are stepped.")
+    learning_rate: Number | None = Field(None, gt=0, le=10, description="Size of a step.")
+    batch_size: Whole | None = Field(None, ge=1, le=4096, description="Pictures a step.")
+    image_size: Whole = Field(224, ge=32, le=1024, description="Side of the pictures in pixels.")
+    class_weight: YesNo = Field(
+        False, description="Weigh each class by the inverse of its share of training pictures."
+    )
+    leaks: _one_of(("keep", "drop_train")) = Field(
+        "keep",
+        description="What to do with patients in both train and test: keep them, or drop their "
+        "pictures from the training.",
+    )
+
+
+class TaskSettings(ModelSettings):
+    """Settings of 01_task1 and 02_task2."""
+
+    epochs: Whole | None = Field(
+        None, ge=1, le=10000, description="Passes over the training pictures, at most."
+    )
+    steps_per_epoch: Whole | None = Field(
+        None, ge=1, description="Steps that make an epoch; None: all training pictures."
+    )
+    validation_steps: Whole | None = Field(
+        None, ge=1, description="Steps of each validation; None: all validation pictures."
+    )
+    patience: Whole | None = Field(
+        None, ge=1, description="Epochs without a better validation loss before training stops."
+    )
+    augment_views: Whole = Field(
+        0, ge=0, le=100, description="Augmented views a training picture; 0: none."
+    )
+    cache: YesNo = Field(True, description="Compute the frozen part of the model only once.")
+    timed_epochs: Whole = Field(
+        2, ge=0, le=100, description="Epochs through the whole model, timed for comparison."
+    )
+    save_model: YesNo = Field(True, description="Keep the trained model in the run's folder.")
+    tsne_layer: Text = Field("feature_dense", description="The layer whose output t-SNE shows.")
+    tsne_perplexity: Number = Field(
+        30.0, gt=0, le=500, description="Neighbours that t-SNE weighs, roughly."
+    )
+
+
+class TsneSettings(Settings):
+    """Settings of 03_tsne; lists are comma-separated text, since papermill cannot pass lists."""
+
+    runs: Text = Field(
+        "latest", description="Run ids (or parts of them), comma-separated; 'latest': the newest."
+    )
+    layers: Text = Field("feature_dense", description="Names of layers, comma-separated.")
+    perplexities: Text = Field("10,30,50", description="Perplexities, comma-separated.")
+    split: _one_of(("train", "test")) = Field("train", description="Whose pictures to show.")
+
+    @field_validator("layers", "runs")
+    @classmethod
+    def _not_empty(cls, text: str) -> str:
+        if not _parts(text):
+            raise ValueError("empty")
+        return text
+
+    @field_validator("perplexities")
+    @classmethod
+    def _numbers(cls, text: str) -> str:
+        if not _parts(text) or not all(0 < float(part) <= 500 for part in _parts(text)):
+            raise ValueError("not above 0")
+        return text
+
+    @property
+    def layer_names(self) -> list[str]:
+        """`layers`, one by one."""
+        return _parts(self.layers)
+
+    @property
+    def perplexity_values(self) -> list[float]:
+        """`perplexities` as numbers."""
+        return [float(part) for part in _parts(self.perplexities)]
+
+
+class TimingSettings(ModelSettings):
+    """Settings of 04_cpu_vs_gpu."""
+
+    task: _one_of(("task1", "task2")) = Field("task1", description="Whose training is timed.")
+    epochs: Whole = Field(2, ge=1, le=100, description="Timed epochs, behind one for warming up.")
+    merge: Text = Field(
+        "", description="timing.json files from other machines, comma-separated; '' for none."
+    )
+    toy_repeats: Whole = Field(50, ge=1, le=1000, description="Repetitions of the toy convolution.")
+
+    @property
+    def merge_paths(self) -> list[Path]:
+        """`merge`, one by one, as absolute paths."""
+        return [resolve(part) for part in _parts(self.merge)]
+
+
+NOTEBOOKS: dict[str, type[Settings]] = {
+    "00_start_here": StartSettings,
+    "01_task1": TaskSettings,
+    "02_task2": TaskSettings,
+    "03_tsne": TsneSettings,
+    "04_cpu_vs_gpu": TimingSettings,
+}
+
+# What `smoke` sets, where the notebook has the setting.
+SMOKE = {"epochs": 2, "timed_epochs": 0, "image_size": 96, "toy_repeats": 2}
+
+
+def check_settings(
+    notebook: str, values: Mapping[str, Any], unknown: Iterable[str] = ()
+) -> Settings:
+    """The settings of a notebook, checked, with `smoke` worked in.
+
+    Args:
+        notebook: a key of `NOTEBOOKS`.
+        values: setting -> value, as the notebook has them.
+        unknown: names that were passed to the notebook and are none of its settings.
+
+    Raises:
+        KitError: one sentence for each name or value that is wrong, and what would be right.
+    """
+    kind = NOTEBOOKS[notebook]
+    wrong = [_unknown_name(name, kind) for name in unknown]
+    try:
+        settings = kind(**values)
+    except ValidationError as error:
+        seen = set()
+        for item in error.errors():
+            name = str(item["loc"][0])
+            if name not in seen:  # a union reports each of its branches
+                seen.add(name)
+                wrong.append(_wrong_value(name, item, kind))
+        settings = None
+    if wrong:
+        raise KitError(" ".join(wrong))
+    if settings.smoke:
+        small = {name: value for name, value in SMOKE.items() if name in kind.model_fields}
+        settings = settings.model_copy(update=small)
+    return settings
+
+
+def _unknown_name(name: str, kind: type[Settings]) -> str:
+    names = list(kind.model_fields)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"the settings are: {', '.join(names)}."
+    return f"'{name}' is no setting of this notebook; {hint}"
+
+
+def _wrong_value(name: str, item: Mapping[str, Any], kind: type[Settings]) -> str:
+    if name not in kind.model_fields:
+        return _unknown_name(name, kind)
+    value = item["input"]
+    allowed = allowed_values(kind, name)
+    sentence = f"{name}={value!r} is not possible: {name} is {allowed}."
+    choices = _choices(kind, name)
+    if isinstance(value, str) and choices:
+        close = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+        sentence += f" Did you mean '{close[0]}'?" if close else ""
+    return sentence
+
+
+def _choices(kind: type[Settings], name: str) -> list[str]:
+    schema = kind.model_json_schema()["properties"][name]
+    return next((s["enum"] for s in [schema, *schema.get("anyOf", [])] if "enum" in s), [])
+
+
+def allowed_values(kind: type[Settings], name: str) -> str:
+    """What a setting may be, in words: "a whole number, 1 or more, or None"."""
+    schema = kind.model_json_schema()["properties"][name]
+    branches = schema.get("anyOf", [schema])
+    words = []
+    for branch in branches:
+        if branch.get("type") == "null":
+            words.append("None")
+        elif "enum" in branch:
+            words.append("one of " + ", ".join(branch["enum"]))
+        else:
+            kinds = {
+                "integer": "a whole number",
+                "number": "a number",
+                "boolean": "True or False",
+                "string": "text",
+            }
+            limits = [
+                text.format(branch[key])
+                for key, text in (
+                    ("minimum", "{} or more"),
+                    ("exclusiveMinimum", "above {}"),
+                    ("maximum", "{} or less"),
+                    ("exclusiveMaximum", "below {}"),
+                )
+                if key in branch
+            ]
+            words.append(", ".join([kinds[branch["type"]], *limits]))
+    return ", or ".join(words)

@@ -1,0 +1,71 @@
+"""How long training takes through the whole model, on this machine."""
+
+import math
+import time
+
+import keras
+import numpy as np
+
+from xray_helpers.training.batches import training_batches, training_order
+
+
+def time_uncached(
+    model: keras.Model,
+    pictures: np.ndarray,
+    targets: np.ndarray,
+    batch_size: int,
+    epochs: int,
+    seed: int,
+) -> dict[str, float]:
+    """Train for a few epochs through all layers, time it, and put the weights back.
+
+    What a cached epoch takes says nothing about a backbone; this does. Two steps for warming up
+    (compiling, first memory) are not counted, nor is validation.
+
+    Returns:
+        `uncached_epoch` and `uncached_step`: medians, in seconds.
+    """
+    weights = model.get_weights()
+    probe = keras.Model(model.inputs, model.outputs)
+    optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(model.optimizer))
+    probe.compile(optimizer=optimizer, loss=model.loss)
+    steps = math.ceil(len(pictures) / batch_size)
+    order = training_order(len(pictures), 0, epochs + 1, seed)
+    timer = _StepTimer()
+    try:
+        warm_up = training_batches([pictures], targets, order[:1], batch_size)
+        probe.fit(warm_up, steps_per_epoch=min(2, steps), shuffle=False, verbose=0)
+        batches = training_batches([pictures], targets, order[1:], batch_size)
+        probe.fit(
+            batches,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            callbacks=[timer],
+            shuffle=False,
+            verbose=0,
+        )
+    finally:
+        model.set_weights(weights)
+    return {
+        "uncached_epoch": float(np.median(timer.epochs)),
+        "uncached_step": float(np.median(timer.steps)),
+    }
+
+
+class _StepTimer(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[float] = []
+        self.epochs: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.epoch_start = time.perf_counter()
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        self.step_start = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.steps.append(time.perf_counter() - self.step_start)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.epochs.append(time.perf_counter() - self.epoch_start)
