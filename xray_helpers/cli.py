@@ -131,7 +131,7 @@ def _result(record: dict) -> str:
 def compare(names: tuple[str, ...], runs_dir: str) -> None:
     """Put runs side by side; RUN is a run's id or a part of it that no other has."""
     from xray_helpers.paths import runs_folder
-    from xray_helpers.runs import comparison, find_run
+    from xray_helpers.runs import comparison, find_run, side_by_side
 
     records = [find_run(runs_folder(runs_dir), name) for name in names]
     for record in records:
@@ -139,4 +139,4 @@ def compare(names: tuple[str, ...], runs_dir: str) -> None:
             raise KitError(f"{record['id']} is not complete, so it has no result to compare.")
     if len({(r["task"], r["data"]["fingerprint"]) for r in records}) > 1:
         raise KitError("These runs are of different tasks or pictures and cannot be compared.")
-    click.echo(comparison(records).set_index("run").T.to_string())
+    click.echo(side_by_side(comparison(records)).to_string())

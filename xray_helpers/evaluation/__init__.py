@@ -9,6 +9,7 @@ _HOME = {
     "embed": "embedding",
     "tsne": "embedding",
     "pca": "embedding",
+    "fitting_perplexity": "embedding",
     "separation": "embedding",
     "wilson": "metrics",
     "class_scores": "metrics",

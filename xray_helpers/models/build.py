@@ -163,7 +163,7 @@ def layer_table(model: keras.Model) -> pd.DataFrame:
             {
                 "layer": layer.name,
                 "type": type(layer).__name__,
-                "output": " × ".join(str(n) for n in shape[1:]) if shape else "",
+                "output": "×".join(str(n) for n in shape[1:]) if shape else "",
                 "parameters": counts["total"],
                 "trainable": counts["trainable"],
             }

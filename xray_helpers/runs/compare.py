@@ -70,6 +70,31 @@ def comparison(records: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+_FORMATS = {
+    "parameters": "{:,}",
+    "trainable": "{:,}",
+    "megabytes": "{:,.1f}",
+    "epochs": "{}",
+    "n": "{}",
+    "s in total": "{:.1f}",
+    "weights": "{}",
+    "mark": "{}",
+}
+
+
+def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
+    """A comparison to look at: a column a run, a row a quantity, all as text; "–" where missing."""
+    text = {
+        name: [
+            "–" if pd.isna(value) else _FORMATS.get(name, "{:.3f}").format(value)
+            for value in table[name]
+        ]
+        for name in table.columns
+        if name != "run"
+    }
+    return pd.DataFrame(text, index=table["run"]).T.rename_axis(index=None, columns=None)
+
+
 def histories(records: Sequence[dict]) -> dict[str, pd.DataFrame]:
     """Run name -> its `history.csv`."""
     return {

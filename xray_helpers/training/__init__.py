@@ -10,6 +10,7 @@ _HOME = {
     "frozen_outputs": "features",
     "time_uncached": "timing",
     "measure_devices": "cpu_gpu",
+    "timing_order": "cpu_gpu",
     "merge_timings": "cpu_gpu",
     "read_timing": "cpu_gpu",
 }

@@ -1,7 +1,7 @@
 """Made-up chest X-rays, for when there is no data.
 
-`anatomy` builds the chest of a patient, `lesions` adds the signs of a disease, `film` turns it
-into a picture, `write` fills a folder.
+`patient` throws the dice, `anatomy` and `bones` build the chest with the tools in `shapes`,
+`lesions` adds the signs of a disease, `film` makes a picture of it, `write` fills a folder.
 """
 
 from xray_helpers.data.generate.film import draw

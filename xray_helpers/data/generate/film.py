@@ -14,8 +14,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from xray_helpers.data.generate.anatomy import Chest, around, chest, new_patient, new_view, smooth
+from xray_helpers.data.generate.anatomy import Chest, chest
 from xray_helpers.data.generate.lesions import Signs, signs
+from xray_helpers.data.generate.patient import around, new_patient, new_view
+from xray_helpers.data.generate.shapes import smooth
 
 MEASURED_AT = 224  # side of the picture that mean, spread and strips are measured on
 STRIP = 8  # width of a border strip on that picture

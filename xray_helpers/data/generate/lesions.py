@@ -17,16 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from xray_helpers.data.generate.anatomy import (
-    SIDES,
-    Chest,
-    Shape,
-    branches,
-    drawn,
-    hilum,
-    mottle,
-    soft,
-)
+from xray_helpers.data.generate.anatomy import Chest
+from xray_helpers.data.generate.patient import SIDES, hilum
+from xray_helpers.data.generate.shapes import Shape, branches, drawn, mottle, soft
 
 
 @dataclass(frozen=True)
@@ -70,14 +63,14 @@ def _consolidation(rng: np.random.Generator, chest: Chest) -> np.ndarray:
     above = soft(fissure + tilt * depth - v, 0.02)
     zone = rng.choice(["upper", "middle", "lower"], p=[0.3, 0.25, 0.45])
     if zone == "upper":
-        lobe, heart = above, (rng.uniform(0.3, 0.7), rng.uniform(-0.45, -0.15))
+        lobe, core = above, (rng.uniform(0.3, 0.7), rng.uniform(-0.45, -0.15))
     elif zone == "middle":  # the middle lobe, on the left the lingula: beside the heart
         lobe = (1 - above) * soft(0.7 - depth, 0.1)
-        heart = (rng.uniform(0.1, 0.4), rng.uniform(0.05, 0.3))
+        core = (rng.uniform(0.1, 0.4), rng.uniform(0.05, 0.3))
     else:
-        lobe, heart = 1 - above, (rng.uniform(0.3, 0.8), rng.uniform(0.15, 0.4))
+        lobe, core = 1 - above, (rng.uniform(0.3, 0.8), rng.uniform(0.15, 0.4))
     # It starts at one point of the lobe and has spread so far, with a fluffy border.
-    away = np.hypot((depth - heart[0]) * 0.55, v - heart[1])
+    away = np.hypot((depth - core[0]) * 0.55, v - core[1])
     spread = rng.uniform(0.3, 0.5)
     uneven = 0.06 * mottle(rng, chest.view, 0.12) + 0.03 * mottle(rng, chest.view, 0.05)
     filled = rng.uniform(0.75, 1.0) * lobe * soft(spread - away + uneven, 0.08)

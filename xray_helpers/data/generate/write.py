@@ -174,13 +174,13 @@ def _write_all(part: Path, orders: list[Order], seed: int, size: int, progress: 
 def _write_one(part: Path, order: Order, seed: int, size: int) -> None:
     """Draw one picture; write it, its copy and its mask."""
     key = (2, SPLITS.index(order.split), LABELS.index(order.label), order.patient)
-    picture, mask = draw_again(
-        order.label, _stream(seed, *key, 0), _stream(seed, *key, order.picture), size
-    )
+    of_patient, of_picture = _stream(seed, *key, 0), _stream(seed, *key, order.picture)
+    picture, mask = draw_again(order.label, of_patient, of_picture, size)
     inside = Path(order.split, order.label)
     file = part / "all" / inside / f"{order.stem}.jpeg"
     file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(file, quality=90)
+    # At one quality, the size of the file would tell streaky lungs from clear ones.
+    Image.fromarray(picture).save(file, quality=int(of_picture.integers(86, 95)))
     if order.label in BINARY:
         copy = part / "two" / inside / file.name
         copy.parent.mkdir(parents=True, exist_ok=True)

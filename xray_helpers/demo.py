@@ -1,0 +1,84 @@
+"""Both tasks of the assignment, executed: `make demo`, or `python -m xray_helpers.demo`.
+
+Task 1 with VGG16, task 2 with VGG16 and with ResNet50, default recipes, on the real pictures
+where there are some and on generated ones otherwise.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from xray_helpers.errors import KitError
+from xray_helpers.evaluation.floor import floor_features, floor_model
+from xray_helpers.evaluation.metrics import Estimate, accuracy
+from xray_helpers.paths import project_root, runs_folder
+from xray_helpers.runs.store import list_runs
+
+RUNS = (("01_task1", "vgg16"), ("02_task2", "vgg16"), ("02_task2", "resnet50"))
+
+
+def main() -> None:
+    """Run the notebooks; print where everything is, each accuracy and the floor below it."""
+    notebooks, executed = project_root() / "notebooks", runs_folder() / "demo"
+    executed.mkdir(parents=True, exist_ok=True)
+    done = []
+    for number, (notebook, backbone) in enumerate(RUNS, start=1):
+        page = executed / f"{notebook}-{backbone}.ipynb"
+        print(f"{number} of {len(RUNS)}: {notebook} with {backbone}", flush=True)
+        before = {record["id"] for record in list_runs(runs_folder())}
+        _papermill(notebooks, f"{notebook}.ipynb", page, backbone)
+        record = next(r for r in list_runs(runs_folder()) if r["id"] not in before)
+        done.append((page, record))
+    print(_summary(done))
+
+
+def _papermill(notebooks: Path, notebook: str, page: Path, backbone: str) -> None:
+    command = [sys.executable, "-m", "papermill", "--log-level", "ERROR", notebook, str(page)]
+    # The demo is for looking: no timing of uncached epochs, no models on the disk.
+    options = {"backbone": backbone, "timed_epochs": 0, "save_model": False}
+    for name, value in options.items():
+        command += ["-p", name, str(value)]
+    done = subprocess.run(command, cwd=notebooks)
+    if done.returncode:
+        raise KitError(f"{notebook} stopped with an error; it is in {page}.")
+
+
+def _summary(done: list[tuple[Path, dict]]) -> str:
+    lines = ["", "Test accuracy with 95 % interval (the floor sees no lungs: size, mode, borders)"]
+    floors: dict[str, Estimate] = {}
+    for _, record in done:
+        task = record["task"]
+        if task not in floors:
+            floors[task] = floor_accuracy(record)
+            lines.append(f"  {task}  {'floor':10} {floors[task]}")
+        test = Estimate(**record["test"]["accuracy"])
+        marks = " · ".join(record.get("marks", []))
+        lines.append(f"  {task}  {record['model']['backbone']:10} {test}  {marks}")
+    lines += ["", "Executed notebooks"] + [f"  {page}" for page, _ in done]
+    lines += ["Figures"] + [f"  {Path(r['folder']) / 'figures'}" for _, r in done]
+    last = done[-1][0]
+    lines += ["Comparison of both networks of task 2", f"  {last} (towards its end)"]
+    return "\n".join(lines)
+
+
+def floor_accuracy(record: dict) -> Estimate:
+    """Test accuracy of ten numbers a picture that say nothing of lungs, on a run's pictures."""
+    from xray_helpers.data.table import TASK_CLASSES, read_table
+
+    table = read_table(Path(record["data"]["root"]), record["task"])
+    aside = {item["path"] for item in record["data"]["set_aside"]}
+    table = table[~table["path"].isin(aside)]
+    features = floor_features([Path(p) for p in table["path"]])
+    numbers = table["label"].map(TASK_CLASSES[record["task"]].index).to_numpy(np.int64)
+    test = (table["split"] == "test").to_numpy()
+    model = floor_model().fit(features[~test], numbers[~test])
+    return accuracy(numbers[test], model.predict(features[test]))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KitError as error:
+        sys.exit(f"demo: {error}")
