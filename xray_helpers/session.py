@@ -163,7 +163,7 @@ def begin(notebook: str, namespace: Mapping[str, Any]) -> Run:
         raise
     record = None
     if keeps_record:
-        name = _run_name(settings)
+        name = settings.recipe or recipe.backbone
         folder = runs_folder(settings.runs_dir)
         record = RunFolder(folder, notebook, task, name, settings.model_dump())
     run = _open = Run(notebook, settings, record)
@@ -183,10 +183,6 @@ def begin(notebook: str, namespace: Mapping[str, Any]) -> Run:
     if recipe:
         print(f"Recipe:   {recipe.title}")
     return run
-
-
-def _run_name(settings: ModelSettings) -> str:
-    return settings.recipe or settings.backbone or "default"
 
 
 def _refused(notebook: str, task: str | None, values: Mapping, error: KitError) -> None:

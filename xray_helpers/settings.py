@@ -15,7 +15,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    Strict,
     ValidationError,
     field_validator,
 )
@@ -46,8 +45,16 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-Whole = Annotated[int, BeforeValidator(_not_a_truth_value), Strict()]
-Number = Annotated[float, BeforeValidator(_not_a_truth_value), Strict()]
+def _whole(**limits: int) -> Any:
+    """A whole number between limits (`ge`, `gt`, `le`, `lt` as in pydantic)."""
+    return Annotated[int, Field(strict=True, **limits), BeforeValidator(_not_a_truth_value)]
+
+
+def _number(**limits: float) -> Any:
+    """A number between limits."""
+    return Annotated[float, Field(strict=True, **limits), BeforeValidator(_not_a_truth_value)]
+
+
 Text = Annotated[str, BeforeValidator(_not_a_truth_value), BeforeValidator(_number_as_text)]
 YesNo = bool
 
@@ -68,7 +75,7 @@ class Settings(BaseModel):
     runs_dir: Text = Field(
         "auto", description="Folder for the records of runs; 'auto' is $XRAY_RUNS, else runs/."
     )
-    seed: Whole = Field(42, ge=0, le=2**31 - 1, description="Seed of everything random.")
+    seed: _whole(ge=0, le=2**31 - 1) = Field(42, description="Seed of everything random.")
     smoke: YesNo = Field(
         False, description="Make the notebook small: few generated pictures, two epochs."
     )
@@ -90,20 +97,20 @@ class ModelSettings(Settings):
     weights: Text = Field(
         "auto", description="auto, imagenet, random, or the path of a weights file."
     )
-    unfreeze: Whole | None = Field(
-        None, ge=-1, le=1000, description="Train the last N layers of the backbone; -1 for all."
+    unfreeze: _whole(ge=-1, le=1000) | None = Field(
+        None, description="Train the last N layers of the backbone; -1 for all."
     )
-    dropout: Number | None = Field(
-        None, ge=0, lt=1, description="Share of units dropped while training."
+    dropout: _number(ge=0, lt=1) | None = Field(
+        None, description="Share of units dropped while training."
     )
-    l2: Number | None = Field(None, ge=0, description="Factor of the squared weights in the loss.")
+    l2: _number(ge=0) | None = Field(None, description="Factor of the squared weights in the loss.")
     initializer: _one_of(INITIALIZERS) | None = Field(
         None, description="How new weights start (those of the head, all of the cnn's)."
     )
     optimizer: _one_of(OPTIMIZERS) | None = Field(None, description="How weights are stepped.")
-    learning_rate: Number | None = Field(None, gt=0, le=10, description="Size of a step.")
-    batch_size: Whole | None = Field(None, ge=1, le=4096, description="Pictures a step.")
-    image_size: Whole = Field(224, ge=32, le=1024, description="Side of the pictures in pixels.")
+    learning_rate: _number(gt=0, le=10) | None = Field(None, description="Size of a step.")
+    batch_size: _whole(ge=1, le=4096) | None = Field(None, description="Pictures a step.")
+    image_size: _whole(ge=32, le=1024) = Field(224, description="Side of the pictures in pixels.")
     class_weight: YesNo = Field(
         False, description="Weigh each class by the inverse of its share of training pictures."
     )
@@ -117,29 +124,29 @@ class ModelSettings(Settings):
 class TaskSettings(ModelSettings):
     """Settings of 01_task1 and 02_task2."""
 
-    epochs: Whole | None = Field(
-        None, ge=1, le=10000, description="Passes over the training pictures, at most."
+    epochs: _whole(ge=1, le=10000) | None = Field(
+        None, description="Passes over the training pictures, at most."
     )
-    steps_per_epoch: Whole | None = Field(
-        None, ge=1, description="Steps that make an epoch; None: all training pictures."
+    steps_per_epoch: _whole(ge=1) | None = Field(
+        None, description="Steps that make an epoch; None: all training pictures."
     )
-    validation_steps: Whole | None = Field(
-        None, ge=1, description="Steps of each validation; None: all validation pictures."
+    validation_steps: _whole(ge=1) | None = Field(
+        None, description="Steps of each validation; None: all validation pictures."
     )
-    patience: Whole | None = Field(
-        None, ge=1, description="Epochs without a better validation loss before training stops."
+    patience: _whole(ge=1) | None = Field(
+        None, description="Epochs without a better validation loss before training stops."
     )
-    augment_views: Whole = Field(
-        0, ge=0, le=100, description="Augmented views a training picture; 0: none."
+    augment_views: _whole(ge=0, le=100) = Field(
+        0, description="Augmented views a training picture; 0: none."
     )
     cache: YesNo = Field(True, description="Compute the frozen part of the model only once.")
-    timed_epochs: Whole = Field(
-        2, ge=0, le=100, description="Epochs through the whole model, timed for comparison."
+    timed_epochs: _whole(ge=0, le=100) = Field(
+        2, description="Epochs through the whole model, timed for comparison."
     )
     save_model: YesNo = Field(True, description="Keep the trained model in the run's folder.")
     tsne_layer: Text = Field("feature_dense", description="The layer whose output t-SNE shows.")
-    tsne_perplexity: Number = Field(
-        30.0, gt=0, le=500, description="Neighbours that t-SNE weighs, roughly."
+    tsne_perplexity: _number(gt=0, le=500) = Field(
+        30.0, description="Neighbours that t-SNE weighs, roughly."
     )
 
 
@@ -182,11 +189,13 @@ class TimingSettings(ModelSettings):
     """Settings of 04_cpu_vs_gpu."""
 
     task: _one_of(("task1", "task2")) = Field("task1", description="Whose training is timed.")
-    epochs: Whole = Field(2, ge=1, le=100, description="Timed epochs, behind one for warming up.")
+    epochs: _whole(ge=1, le=100) = Field(2, description="Timed epochs, behind one for warming up.")
     merge: Text = Field(
         "", description="timing.json files from other machines, comma-separated; '' for none."
     )
-    toy_repeats: Whole = Field(50, ge=1, le=1000, description="Repetitions of the toy convolution.")
+    toy_repeats: _whole(ge=1, le=1000) = Field(
+        50, description="Repetitions of the toy convolution."
+    )
 
     @property
     def merge_paths(self) -> list[Path]:
