@@ -13,7 +13,7 @@ class _NotebookBar(tqdm):
         from IPython.display import display
 
         self._shown = display({"text/plain": ""}, raw=True, display_id=True)
-        super().__init__(*args, **kwargs, file=io.StringIO(), ascii=" ━", ncols=90)
+        super().__init__(*args, **kwargs, file=io.StringIO(), ascii=" ━", ncols=72)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Show the bar's text in place of what it showed before."""

@@ -19,7 +19,9 @@ from xray_helpers.data import Dataset, Source, find_source
 from xray_helpers.errors import KitError
 from xray_helpers.models.recipes import Recipe, choose_recipe
 from xray_helpers.paths import runs_folder
+from xray_helpers.runs.compare import same_data
 from xray_helpers.runs.record import RunFolder, write_json
+from xray_helpers.runs.store import list_runs
 from xray_helpers.settings import NOTEBOOKS, ModelSettings, Settings, check_settings
 
 # Tasks of the notebooks that keep a record; None where a setting says which.
@@ -103,6 +105,15 @@ class Run:
         """Write down the test figures and every picture's prediction."""
         self.record.add_table("predictions.csv", result.predictions)
         self.record.update(test=result.figures())
+
+    def comparable_runs(self) -> list[dict[str, Any]]:
+        """The records of all complete runs on this run's pictures, and of this run; oldest first.
+
+        For `xray_helpers.runs.comparison`; the run must have been tested.
+        """
+        mine = self.record.record
+        everything = list_runs(self.folder.parent)
+        return same_data(everything, mine["data"]["fingerprint"], mine)
 
     def record_file(self, name: str, content: Any) -> None:
         """Put a JSON file of the notebook's own into the run's folder."""

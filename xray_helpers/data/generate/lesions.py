@@ -42,7 +42,7 @@ def signs(label: str, rng: np.random.Generator, chest: Chest) -> Signs:
         return Signs(filled, none, 0.9, _mask(filled, chest, 0.25))
     if label == "covid":
         filled = _ground_glass(rng, chest)
-        return Signs(filled, none, 0.25, _mask(filled, chest, 0.12))
+        return Signs(filled, none, 0.25, _mask(filled, chest, 0.25))
     if label == "pneumonia_vir":
         weight, streaks, haze = _interstitial(rng, chest)
         return Signs(haze, streaks, 0.0, _mask(weight, chest, 0.25))
