@@ -61,7 +61,10 @@ def test_conda_environment_has_a_python_that_the_project_supports(environment, p
 
 
 def test_requirements_pin_what_pyproject_pins(frozen, wanted, project):
-    extras = [*project["optional-dependencies"]["dev"], *project["optional-dependencies"]["browser"]]
+    extras = [
+        *project["optional-dependencies"]["dev"],
+        *project["optional-dependencies"]["browser"],
+    ]
     wanted = wanted | dict(map(_pin, extras))
     pinned = dict(map(_pin, frozen))
     assert {name: pinned.get(name) for name in wanted} == wanted

@@ -24,7 +24,7 @@ class Evaluation:
         classes: names of the classes.
         predictions: a row a picture: path (below the data folder), true, predicted, and a column
             `p_<class>` with the probability of each class.
-        loss: mean loss; None for a model that was not compiled.
+        loss: mean loss, with what L2 adds; None for a model that was not compiled.
     """
 
     classes: tuple[str, ...]
@@ -85,8 +85,9 @@ def evaluate(
     probabilities = _per_class(outputs, len(data.classes))
     loss = None
     if getattr(model, "compiled", False):
-        targets = targets_for(model, labels, len(data.classes))
-        loss = float(np.mean(keras.losses.get(model.loss)(targets, outputs)))
+        targets = targets_for(model, outputs.shape[-1], labels, len(data.classes))
+        # As in training: the mean over the pictures, and what weights with L2 add.
+        loss = float(np.mean(keras.losses.get(model.loss)(targets, outputs)) + sum(model.losses))
     rows = data.rows(split)
     names = np.array(data.classes)
     predictions = pd.DataFrame(
@@ -129,6 +130,6 @@ def _per_class(outputs: np.ndarray, classes: int) -> np.ndarray:
 
 def _below(path: str, root: Path) -> str:
     try:
-        return Path(path).relative_to(root).as_posix()
+        return Path(path).relative_to(root.resolve()).as_posix()
     except ValueError:
         return path

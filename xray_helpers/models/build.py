@@ -61,7 +61,9 @@ def build_model(
         if calibrate_on is None or len(calibrate_on) == 0:
             raise KitError("Random weights need training pictures to be calibrated on.")
         randomize(backbone, RANDOM_WEIGHTS_SEED)
-        calibrate(keras.Model(inputs, x), calibrate_on[:CALIBRATION_PICTURES])
+        # Evenly out of all, since pictures are sorted by class.
+        some = np.linspace(0, len(calibrate_on) - 1, CALIBRATION_PICTURES).astype(int)
+        calibrate(keras.Model(inputs, x), calibrate_on[np.unique(some)])
     elif weights.file is not None:
         _load(backbone, weights.file, recipe.backbone)
     unfreeze(backbone, -1 if info.keras_name is None else recipe.unfreeze)

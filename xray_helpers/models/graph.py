@@ -109,7 +109,7 @@ def trace(model: keras.Model) -> Graph:
     Raises:
         NotAGraph: the model is a subclass with a `call` of its own, whose inside is not visible.
     """
-    if not _is_graph(model):
+    if not is_graph(model):
         raise NotAGraph(
             f"Model '{model.name}' ({type(model).__name__}) computes in a `call` of its own, so "
             "its layers cannot be told apart; build it with the functional API or Sequential."
@@ -149,7 +149,7 @@ def _trace_into(
             # `backbone(x, training=False)` holds for every layer inside the backbone.
             kwargs["training"] = training
         outputs = layer(*args, **kwargs)
-        if _is_graph(layer):
+        if is_graph(layer):
             inner = _trace_into(
                 layer, steps, same, f"{prefix}{layer.name}/", kwargs.get("training")
             )
@@ -172,7 +172,7 @@ def _trace_into(
     return inputs, _tensors(clone.outputs)
 
 
-def _is_graph(layer: Any) -> bool:
+def is_graph(layer: Any) -> bool:
     """Whether the inside of `layer` can be read: a functional or sequential model, built."""
     if isinstance(layer, keras.Sequential):
         own_call = type(layer).call is not keras.Sequential.call

@@ -50,16 +50,21 @@ def training_batches(
     return rows.map(take, num_parallel_calls=2).prefetch(4)
 
 
-def targets_for(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndarray:
+def targets_for(model: keras.Model, units: int, labels: np.ndarray, classes: int) -> np.ndarray:
     """Label numbers in the form that the model's loss wants, float32.
 
     One output a picture: 0 or 1, (n, 1). A sparse loss: the numbers, (n, 1). Otherwise one-hot,
     (n, classes).
 
+    Args:
+        model: compiled.
+        units: numbers that the model gives a picture.
+        labels: (n,) label numbers.
+        classes: how many classes there are.
+
     Raises:
         KitError: the model's output does not fit the number of classes.
     """
-    units = model.output_shape[-1]
     loss = model.loss if isinstance(model.loss, str) else getattr(model.loss, "name", "")
     if units == 1 and classes == 2:
         return labels[:, None].astype(np.float32)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import keras
 
-from xray_helpers.models.graph import Graph, NotAGraph, Step, trace
+from xray_helpers.models.graph import Graph, NotAGraph, Step, is_graph, trace
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,17 @@ def split_model(model: keras.Model) -> Split:
     frozen = graph.model(graph.inputs, boundary, name="frozen")
     head = graph.model(boundary, graph.outputs, name="head")
     return Split(frozen, head, boundary, graph)
+
+
+def whole_model(model: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
+    """A model on all layers of `model`, so that compiling it leaves the student's as it is.
+
+    A subclass with a `call` of its own becomes the one layer of a functional model.
+    """
+    if is_graph(model):
+        return keras.Model(model.inputs, model.outputs)
+    pictures = keras.Input(shape)
+    return keras.Model(pictures, model(pictures))
 
 
 def is_frozen(step: Step) -> bool:

@@ -95,7 +95,7 @@ def measure(order: dict[str, Any]) -> list[dict[str, Any]]:
     model = build_model(
         recipe, data.classes, weights, image_size=order["image_size"], calibrate_on=pictures
     )
-    targets = targets_for(model, labels, len(data.classes))
+    targets = targets_for(model, model.output_shape[-1], labels, len(data.classes))
     started = time.perf_counter()
     times = time_uncached(
         model, pictures, targets, recipe.batch_size, order["epochs"], order["seed"]

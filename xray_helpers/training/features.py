@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +16,7 @@ from xray_helpers.paths import cache_folder
 from xray_helpers.progress import progress_bar
 
 BATCH = 32
-VERSION = 1
+VERSION = 2
 
 
 def model_outputs(
@@ -53,21 +55,33 @@ def frozen_outputs(
 ) -> list[np.ndarray]:
     """`model_outputs` of a frozen part, from the cache on disk where it was computed before.
 
-    The cache is keyed by content: the layers, their weights and the pixels. Where it cannot be
-    written, the outputs are computed each time.
+    The cache is keyed by content: the layers, how they are connected, their weights and the
+    pixels. Where it cannot be written, or a layer runs code of the student's own, which may change
+    under the same name, the outputs are computed each time.
     """
-    folder = cache_folder() / "features" / _key(frozen, pictures)
-    if folder.is_dir():
-        files = sorted(folder.glob("*.npy"))
-        return [np.load(file, mmap_mode="r") for file in files]
+    key = _key(frozen, pictures)
+    if key is None:
+        return model_outputs(frozen, pictures, progress=progress)
+    folder = cache_folder() / "features" / key
+    kept = _kept(folder, len(frozen.outputs), len(pictures))
+    if kept is not None:
+        return kept
     outputs = model_outputs(frozen, pictures, progress=progress)
     _keep(folder, outputs)
     return outputs
 
 
-def _key(frozen: keras.Model, pictures: np.ndarray) -> str:
+def _key(frozen: keras.Model, pictures: np.ndarray) -> str | None:
+    """Thirty-two hexadecimal digits for layers, weights and pixels; None where code is unknown."""
+    own = (op for op in frozen.operations if not type(op).__module__.startswith("keras."))
+    if any(own) or any(isinstance(op, keras.layers.Lambda) for op in frozen.operations):
+        return None
+    try:
+        structure = json.dumps(_structure(frozen))
+    except (TypeError, NotImplementedError):
+        return None
     digest = hashlib.sha256(f"v{VERSION} {keras.__version__} {pictures.shape}".encode())
-    digest.update(json.dumps(_structure(frozen)).encode())
+    digest.update(structure.encode())
     for weight in frozen.weights:
         digest.update(np.ascontiguousarray(weight).data)
     digest.update(np.ascontiguousarray(pictures).data)
@@ -75,11 +89,42 @@ def _key(frozen: keras.Model, pictures: np.ndarray) -> str:
 
 
 def _structure(model: keras.Model) -> list:
-    """The layers and their settings, without the names that Keras counts up."""
-    return [
-        [type(op).__name__, {k: str(v) for k, v in op.get_config().items() if k != "name"}]
-        for op in model.operations
-    ]
+    """The layers, their settings and connections, without the names that Keras counts up.
+
+    Raises:
+        TypeError: something in it is not plain, such as a function of the student's own.
+    """
+    config = model.get_config()
+    places = {layer["name"]: i for i, layer in enumerate(config["layers"])}
+
+    def plain(item: Any) -> Any:
+        if isinstance(item, dict):
+            if item.get("class_name") == "function":
+                raise TypeError("a function, of which only the name is known")
+            if "keras_history" in item:  # a tensor: which layer's, which call's, which output
+                name, *rest = item["keras_history"]
+                return [places[name], *rest]
+            return {k: plain(v) for k, v in item.items() if k != "name"}
+        if isinstance(item, list | tuple):
+            return [plain(i) for i in item]
+        if isinstance(item, np.ndarray):
+            return [str(item.dtype), item.tolist()]
+        return item
+
+    ends = keras.tree.map_structure(lambda end: places.get(end, end), config["output_layers"])
+    return [plain(config["layers"]), ends]
+
+
+def _kept(folder: Path, outputs: int, pictures: int) -> list[np.ndarray] | None:
+    """What was kept in `folder`; None where nothing was, or where it is not whole any more."""
+    try:
+        arrays = [np.load(folder / f"{i:02d}.npy", mmap_mode="r") for i in range(outputs)]
+        if all(len(array) == pictures for array in arrays):
+            return arrays
+    except (OSError, ValueError, EOFError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
 
 
 def _keep(folder: Path, outputs: Sequence[np.ndarray]) -> None:

@@ -14,9 +14,10 @@ import pandas as pd
 from xray_helpers.data import Dataset
 from xray_helpers.data.augment import augmented_views
 from xray_helpers.errors import KitError
+from xray_helpers.models.graph import is_graph
 from xray_helpers.progress import progress_bar
 from xray_helpers.training.batches import targets_for, training_batches, training_order
-from xray_helpers.training.boundary import split_model
+from xray_helpers.training.boundary import split_model, whole_model
 from xray_helpers.training.device import device_facts
 from xray_helpers.training.features import frozen_outputs
 from xray_helpers.training.timing import time_uncached
@@ -73,10 +74,10 @@ class Training:
         """Save the model without its optimizer's state, whole or not at all.
 
         Raises:
-            KitError: the disk is full or the folder cannot be written.
+            KitError: the disk is full, the folder cannot be written, or a layer cannot be saved.
         """
         model = self.model
-        if model.inputs is not None:
+        if is_graph(model):
             # A model on the same layers that was never compiled has no optimizer to save.
             model = keras.Model(model.inputs, model.outputs, name=model.name)
         part = path.with_name(f".{secrets.token_hex(4)}.part.keras")
@@ -87,6 +88,11 @@ class Training:
             raise KitError(
                 f"The model cannot be saved to {path} ({error.strerror or error}); free some "
                 "space, or set save_model = False."
+            ) from error
+        except NotImplementedError as error:
+            raise KitError(
+                "The model cannot be saved, because a layer class of your own has no get_config; "
+                "give it one (keras.io, 'custom layers'), or set save_model = False."
             ) from error
         finally:
             part.unlink(missing_ok=True)
@@ -143,12 +149,15 @@ def train(
         inputs = frozen_outputs(split.frozen, views, progress="Frozen features, training")
         val_inputs = frozen_outputs(split.frozen, val_pictures, progress="… validation")
     else:
-        head = keras.Model(model.inputs, model.outputs) if model.inputs else model
+        head = whole_model(model, pictures.shape[1:])
         inputs, val_inputs = [views], [val_pictures]
     features_seconds = time.perf_counter() - started
 
-    targets = np.tile(targets_for(model, labels, len(data.classes)), (max(augment_views, 1), 1))
-    val_targets = targets_for(model, val_labels, len(data.classes))
+    units, classes = head.output_shape[-1], len(data.classes)
+    targets = np.tile(targets_for(model, units, labels, classes), (max(augment_views, 1), 1))
+    val_targets = targets_for(model, units, val_labels, classes)
+    # The table is sorted by class: with few validation steps, they shall see all classes.
+    val_order = training_order(len(val_labels), 0, 1, seed)
     head.compile(optimizer=model.optimizer, loss=model.loss, metrics=["accuracy"])
     steps = steps_per_epoch or math.ceil(count / batch_size)
     # With fewer or more steps an epoch than pictures, the stream simply runs on.
@@ -160,9 +169,7 @@ def train(
         training_batches(inputs, targets, order, batch_size),
         epochs=epochs,
         steps_per_epoch=steps,
-        validation_data=training_batches(
-            val_inputs, val_targets, np.arange(len(val_targets))[None], batch_size
-        ),
+        validation_data=training_batches(val_inputs, val_targets, val_order, batch_size),
         validation_steps=validation_steps,
         class_weight=_class_weights(labels) if class_weight else None,
         callbacks=[
@@ -196,9 +203,7 @@ def train(
         augment_views=augment_views,
         train=_scores(head, training_batches(inputs, targets, every, 32), count),
         validation=_scores(
-            head,
-            training_batches(val_inputs, val_targets, np.arange(len(val_targets))[None], 32),
-            len(val_targets),
+            head, training_batches(val_inputs, val_targets, val_order, 32), len(val_targets)
         ),
         seconds=seconds,
         cached=use_cache,
@@ -217,8 +222,11 @@ def _check(model: keras.Model, data: Dataset) -> None:
             "The model is not compiled; say for instance "
             "model.compile(optimizer='adam', loss='categorical_crossentropy') first."
         )
-    shape, wanted = tuple(model.input_shape[1:]), tuple(data.pictures.shape[1:])
-    if any(s is not None and s != w for s, w in zip(shape, wanted, strict=False)):
+    wanted = tuple(data.pictures.shape[1:])
+    if not model.built:  # a model without keras.Input gets its shapes when it is first called
+        model(data.pictures[:1].astype(np.float32))
+    shape = tuple(model.input_shape[1:]) if is_graph(model) else wanted
+    if len(shape) != 3 or any(s not in (None, w) for s, w in zip(shape, wanted, strict=True)):
         raise KitError(
             f"The model takes pictures of shape {shape}, the data have {wanted}; build it with "
             f"keras.Input({wanted}), or change image_size."

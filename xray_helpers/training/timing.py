@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from xray_helpers.training.batches import training_batches, training_order
+from xray_helpers.training.boundary import whole_model
 
 
 def time_uncached(
@@ -26,7 +27,7 @@ def time_uncached(
         `uncached_epoch` and `uncached_step`: medians, in seconds.
     """
     weights = model.get_weights()
-    probe = keras.Model(model.inputs, model.outputs)
+    probe = whole_model(model, pictures.shape[1:])
     optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(model.optimizer))
     probe.compile(optimizer=optimizer, loss=model.loss)
     steps = math.ceil(len(pictures) / batch_size)
