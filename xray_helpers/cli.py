@@ -116,7 +116,7 @@ def runs(as_json: bool, runs_dir: str) -> None:
 def _result(record: dict) -> str:
     """The end of a run's line: its test accuracy, or its error."""
     if record["status"] in ("failed", "unreadable"):
-        return (record.get("error") or "").splitlines()[0][:100]
+        return (record.get("error") or "").partition("\n")[0][:100]
     if record["status"] != "complete" or "test" not in record:
         return ""
     test = record["test"]["accuracy"]

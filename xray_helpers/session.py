@@ -218,8 +218,12 @@ def injected_names(namespace: Mapping[str, Any]) -> set[str]:
     run again after it (as when a student edits the settings and runs the cells by hand).
     """
     sources = [str(source) for source in namespace.get("In", [])]
-    own = [i for i, s in enumerate(sources) if _assigned(s) >= {"data_dir", "smoke"}]
-    passed = [i for i, s in enumerate(sources) if s.startswith("# Parameters\n") and i not in own]
+    passed = [i for i, s in enumerate(sources) if s.startswith("# Parameters\n")]
+    own = [
+        i
+        for i, s in enumerate(sources)
+        if i not in passed and _assigned(s) >= {"data_dir", "smoke"}
+    ]
     if not passed or (own and own[-1] > passed[-1]):
         return set()
     return _assigned(sources[passed[-1]])

@@ -52,7 +52,8 @@ def _whole(**limits: int) -> Any:
 
 def _number(**limits: float) -> Any:
     """A number between limits."""
-    return Annotated[float, Field(strict=True, **limits), BeforeValidator(_not_a_truth_value)]
+    finite = Field(strict=True, allow_inf_nan=False, **limits)
+    return Annotated[float, finite, BeforeValidator(_not_a_truth_value)]
 
 
 Text = Annotated[str, BeforeValidator(_not_a_truth_value), BeforeValidator(_number_as_text)]

@@ -20,12 +20,12 @@ def list_runs(runs: Path) -> list[dict[str, Any]]:
     for path in sorted(runs.glob(f"*/{RECORD}")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(record, dict) or "status" not in record:
+            if not isinstance(record, dict) or not {"id", "status"} <= record.keys():
                 raise ValueError("no record of a run")
         except (OSError, ValueError) as error:
             record = {"id": path.parent.name, "status": "unreadable", "error": str(error)}
         records.append({**record, "folder": str(path.parent)})
-    return sorted(records, key=lambda record: record["id"])
+    return sorted(records, key=lambda record: str(record["id"]))
 
 
 def state(record: dict[str, Any]) -> str:

@@ -19,6 +19,10 @@ import pandas as pd
 from xray_helpers.errors import KitError
 
 TIMING_SCHEMA = 1
+MODEL_SETTINGS = (
+    "recipe", "backbone", "weights", "unfreeze", "dropout", "l2", "initializer", "optimizer",
+    "learning_rate", "batch_size", "leaks",
+)  # fmt: skip
 
 
 def timing_order(run: Any) -> dict[str, Any]:
@@ -28,7 +32,8 @@ def timing_order(run: Any) -> dict[str, Any]:
         "task": run.task,
         "data_root": str(run.source.root),
         "data_kind": run.source.kind,
-        "settings": {**settings.model_dump(), "epochs": None},
+        # What the model is; not where the data and the records are, which differs by machine.
+        "settings": {name: getattr(settings, name) for name in MODEL_SETTINGS},
         "image_size": settings.image_size,
         "epochs": settings.epochs,
         "toy_repeats": settings.toy_repeats,
@@ -45,8 +50,8 @@ def measure_devices(order: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         The contents of `timing.json`: `schema`, `order`, and `rows`, one for each work ("training",
-        "toy convolution") and device, with device, devices, host, threads, seconds_epoch,
-        seconds_step, seconds_total.
+        "toy convolution") and device, with device, devices, host, threads, data_fingerprint,
+        seconds_epoch, seconds_step, seconds_total.
 
     Raises:
         KitError: the process that measures ended with an error.
@@ -87,7 +92,12 @@ def measure(order: dict[str, Any]) -> list[dict[str, Any]]:
 
     source = Source(Path(order["data_root"]), order["data_kind"])
     data = load_data(
-        order["task"], source, image_size=order["image_size"], seed=order["seed"], progress=None
+        order["task"],
+        source,
+        image_size=order["image_size"],
+        seed=order["seed"],
+        leaks=order["settings"]["leaks"],
+        progress=None,
     )
     pictures, labels = data.split("train")
     recipe = choose_recipe(order["task"], order["settings"])
@@ -108,6 +118,7 @@ def measure(order: dict[str, Any]) -> list[dict[str, Any]]:
         "devices": facts["gpus"] or ["cpu"],
         "host": socket.gethostname(),
         "threads": facts["threads"],
+        "data_fingerprint": data.fingerprint,
     }
     return [
         {
@@ -186,8 +197,9 @@ def merge_timings(timings: list[dict[str, Any]]) -> tuple[pd.DataFrame, list[str
             f"The machines differ ({', '.join(sorted(table['host'].unique()))}): part of the "
             "difference is the machine, not the kind of processor. Say so in the report."
         )
-    keys = ("task", "image_size", "epochs", "settings", "toy_repeats", "data_fingerprint")
-    for key in keys:
+    if table["data_fingerprint"].nunique() > 1:
+        notes.append("The measurements differ in their pictures: totals cannot be compared.")
+    for key in ("task", "image_size", "epochs", "settings", "toy_repeats"):
         if len({json.dumps(t["order"].get(key), sort_keys=True) for t in timings}) > 1:
             notes.append(f"The measurements differ in {key}: totals cannot be compared.")
     if table["device"].nunique() == 1:
