@@ -6,6 +6,7 @@ run.complete()                         # last cell
 """
 
 import ast
+import contextlib
 import html
 from collections.abc import Mapping
 from pathlib import Path
@@ -197,17 +198,17 @@ def begin(notebook: str, namespace: Mapping[str, Any]) -> Run:
 
 
 def _refused(notebook: str, task: str | None, values: Mapping, error: KitError) -> None:
-    """Leave a failed record of settings that were refused."""
+    """Leave a failed record of settings that were refused, where records can be written."""
     runs = values.get("runs_dir")
     plain = {k: v for k, v in values.items() if isinstance(v, str | int | float | None)}
-    folder = RunFolder(
-        runs_folder(runs if isinstance(runs, str) else "auto"),
-        notebook,
-        task if task in ("task1", "task2") else "task",
-        "refused",
-        plain,
-    )
-    folder.fail(f"KitError: {error}")
+    with contextlib.suppress(KitError):  # the student's own mistake is the one to hear of
+        RunFolder(
+            runs_folder(runs if isinstance(runs, str) else "auto"),
+            notebook,
+            task if task in ("task1", "task2") else "task",
+            "refused",
+            plain,
+        ).fail(f"KitError: {error}")
 
 
 def injected_names(namespace: Mapping[str, Any]) -> set[str]:

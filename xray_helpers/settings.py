@@ -158,7 +158,9 @@ class TsneSettings(Settings):
         "latest", description="Run ids (or parts of them), comma-separated; 'latest': the newest."
     )
     layers: Text = Field("feature_dense", description="Names of layers, comma-separated.")
-    perplexities: Text = Field("10,30,50", description="Perplexities, comma-separated.")
+    perplexities: Text = Field(
+        "10,30,50", description="Perplexities, above 0 to 500, comma-separated."
+    )
     split: _one_of(("train", "test")) = Field("train", description="Whose pictures to show.")
 
     @field_validator("layers", "runs")
@@ -261,6 +263,8 @@ def _wrong_value(name: str, item: Mapping[str, Any], kind: type[Settings]) -> st
         return _unknown_name(name, kind)
     value = item["input"]
     allowed = allowed_values(kind, name)
+    if allowed == "text":
+        allowed += f" ({kind.model_fields[name].description.rstrip('.')})"
     sentence = f"{name}={value!r} is not possible: {name} is {allowed}."
     choices = _choices(kind, name)
     if isinstance(value, str) and choices:

@@ -87,7 +87,8 @@ def evaluate(
     if getattr(model, "compiled", False):
         targets = targets_for(model, outputs.shape[-1], labels, len(data.classes))
         # As in training: the mean over the pictures, and what weights with L2 add.
-        loss = float(np.mean(keras.losses.get(model.loss)(targets, outputs)) + sum(model.losses))
+        penalties = [w.regularizer(w) for w in model.trainable_weights if w.regularizer]
+        loss = float(np.mean(keras.losses.get(model.loss)(targets, outputs)) + sum(penalties))
     rows = data.rows(split)
     names = np.array(data.classes)
     predictions = pd.DataFrame(

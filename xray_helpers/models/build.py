@@ -121,7 +121,7 @@ def small_cnn(shape: tuple[int, int, int], initializer: str = "glorot_uniform") 
             kernel_initializer=initializer,
             name=f"block{i}_conv",
         )(x)
-        x = keras.layers.BatchNormalization(name=f"block{i}_bn")(x)
+        x = keras.layers.BatchNormalization(momentum=0.9, name=f"block{i}_bn")(x)
         x = keras.layers.ReLU(name=f"block{i}_relu")(x)
         x = keras.layers.MaxPooling2D(2, name=f"block{i}_pool")(x)
     return keras.Model(inputs, x, name="cnn")
@@ -146,6 +146,21 @@ def _load(backbone: keras.Model, file: Path, name: str) -> None:
             f"{file} does not hold the weights of backbone='{name}' without its classifier: "
             f"{str(error).splitlines()[0]}"
         ) from error
+
+
+def check_compiled(model: keras.Model) -> None:
+    """Stop with a sentence where a model has no optimizer and no loss yet."""
+    if not getattr(model, "compiled", False):
+        raise KitError(
+            "The model is not compiled; say for instance "
+            "model.compile(optimizer='adam', loss='categorical_crossentropy') first."
+        )
+
+
+def loss_name(model: keras.Model) -> str:
+    """The name of the loss that a model was compiled with, be it a name, a loss or a function."""
+    loss = model.loss
+    return loss if isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
 
 
 def count_parameters(model: keras.Model) -> dict[str, int]:
@@ -175,15 +190,17 @@ def layer_table(model: keras.Model) -> pd.DataFrame:
 
 def describe(model: keras.Model, recipe: Recipe, weights: str) -> dict:
     """The `model` section of `run.json`: recipe, backbone, weights, layers, parameters, size."""
+    check_compiled(model)
     counts = count_parameters(model)
     return {
         "recipe": recipe.name,
         "changed": {name: getattr(recipe, name) for name in recipe.changed},
         "backbone": recipe.backbone,
         "weights": weights,
-        "optimizer": model.optimizer.name,
+        # Its kind: Keras counts the names of optimizers up, "adam_1".
+        "optimizer": type(model.optimizer).__name__.lower(),
         "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
-        "loss": model.loss if isinstance(model.loss, str) else model.loss.name,
+        "loss": loss_name(model),
         "layers": layer_table(model).to_dict("records"),
         "parameters": counts,
         # 4 bytes a parameter (float32), in units of 1,000,000 bytes.

@@ -75,6 +75,8 @@ class Graph:
         values = {id(t): new for t, new in zip(inputs, fresh, strict=True)}
         for step in self._needed(values, outputs):
             run_step(step, values)
+        # Keras warns where a list of one is given and then a single array is passed.
+        fresh = fresh[0] if len(fresh) == 1 else fresh
         return keras.Model(fresh, [values[id(t)] for t in outputs], name=name)
 
     def _needed(self, known: Iterable[int], outputs: Sequence[keras.KerasTensor]) -> list[Step]:
@@ -159,7 +161,7 @@ def _trace_into(
             steps.append(Step(prefix + layer.name, layer, args, kwargs, outputs))
         return outputs
 
-    inputs = [keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in model.inputs]
+    inputs = [keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs]
     if isinstance(model, keras.Sequential):
         (x,) = inputs
         for layer in model.layers:

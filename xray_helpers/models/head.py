@@ -4,7 +4,7 @@
 |---|---|
 | `gap` | GlobalAveragePooling2D |
 | `flatten` | Flatten |
-| `batchnorm` | BatchNormalization |
+| `batchnorm` | BatchNormalization; `batchnorm 0.9` sets the momentum of its statistics (0.99) |
 | `dropout` | Dropout, at the recipe's rate |
 | `dense256 relu` | Dense, 256 units; any Keras activation; `l2` behind it adds the recipe's L2 |
 | `conv64 3x3 relu` | Conv2D, 64 filters; `valid` or `same` padding (same) |
@@ -79,7 +79,8 @@ def _layer(
     if kind == "flatten":
         return keras.layers.Flatten(name=name)
     if kind == "batchnorm":
-        return keras.layers.BatchNormalization(name=name)
+        momentum = float(options[0]) if options else 0.99
+        return keras.layers.BatchNormalization(momentum=momentum, name=name)
     if kind == "dropout":
         return keras.layers.Dropout(dropout, name=name)
     if match := re.fullmatch(r"maxpool(\d+)", kind):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from xray_helpers.errors import KitError
+from xray_helpers.models.build import loss_name
 
 
 def training_order(pictures: int, views: int, epochs: int, seed: int) -> np.ndarray:
@@ -65,7 +66,6 @@ def targets_for(model: keras.Model, units: int, labels: np.ndarray, classes: int
     Raises:
         KitError: the model's output does not fit the number of classes.
     """
-    loss = model.loss if isinstance(model.loss, str) else getattr(model.loss, "name", "")
     if units == 1 and classes == 2:
         return labels[:, None].astype(np.float32)
     if units != classes:
@@ -73,6 +73,6 @@ def targets_for(model: keras.Model, units: int, labels: np.ndarray, classes: int
             f"The model's last layer gives {units} numbers a picture, but the {classes} classes "
             f"need {classes}{' (or 1)' if classes == 2 else ''}; change its number of units."
         )
-    if "sparse" in str(loss):
+    if "sparse" in loss_name(model):
         return labels[:, None].astype(np.float32)
     return np.eye(classes, dtype=np.float32)[labels]

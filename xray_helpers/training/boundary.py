@@ -64,7 +64,8 @@ def whole_model(model: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
     A subclass with a `call` of its own becomes the one layer of a functional model.
     """
     if is_graph(model):
-        return keras.Model(model.inputs, model.outputs)
+        (pictures,) = model.inputs
+        return keras.Model(pictures, model.outputs)
     pictures = keras.Input(shape)
     return keras.Model(pictures, model(pictures))
 

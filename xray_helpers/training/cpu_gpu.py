@@ -19,6 +19,7 @@ import pandas as pd
 from xray_helpers.errors import KitError
 
 TIMING_SCHEMA = 1
+ROW = {"work", "device", "host", "threads", "data_fingerprint", "seconds_epoch", "seconds_total"}
 MODEL_SETTINGS = (
     "recipe", "backbone", "weights", "unfreeze", "dropout", "l2", "initializer", "optimizer",
     "learning_rate", "batch_size", "leaks",
@@ -168,11 +169,12 @@ def read_timing(path: Path) -> dict[str, Any]:
     """
     try:
         timing = json.loads(path.read_text(encoding="utf-8"))
-        if timing["schema"] != TIMING_SCHEMA or not timing["rows"]:
+        whole = timing["rows"] and all(row.keys() >= ROW for row in timing["rows"])
+        if timing["schema"] != TIMING_SCHEMA or not whole:
             raise ValueError("another version")
     except FileNotFoundError as error:
         raise KitError(f"merge: there is no file {path}; give the timing.json of a run.") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KitError(f"merge: {path} is not a timing.json of 04_cpu_vs_gpu.") from error
     return timing
 

@@ -14,6 +14,7 @@ import pandas as pd
 from xray_helpers.data import Dataset
 from xray_helpers.data.augment import augmented_views
 from xray_helpers.errors import KitError
+from xray_helpers.models.build import check_compiled
 from xray_helpers.models.graph import is_graph
 from xray_helpers.progress import progress_bar
 from xray_helpers.training.batches import targets_for, training_batches, training_order
@@ -79,7 +80,8 @@ class Training:
         model = self.model
         if is_graph(model):
             # A model on the same layers that was never compiled has no optimizer to save.
-            model = keras.Model(model.inputs, model.outputs, name=model.name)
+            (pictures,) = model.inputs
+            model = keras.Model(pictures, model.outputs, name=model.name)
         part = path.with_name(f".{secrets.token_hex(4)}.part.keras")
         try:
             model.save(part)
@@ -217,11 +219,7 @@ def train(
 
 
 def _check(model: keras.Model, data: Dataset) -> None:
-    if not getattr(model, "compiled", False):
-        raise KitError(
-            "The model is not compiled; say for instance "
-            "model.compile(optimizer='adam', loss='categorical_crossentropy') first."
-        )
+    check_compiled(model)
     wanted = tuple(data.pictures.shape[1:])
     if not model.built:  # a model without keras.Input gets its shapes when it is first called
         model(data.pictures[:1].astype(np.float32))
