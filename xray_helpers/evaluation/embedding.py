@@ -14,7 +14,7 @@ from xray_helpers.errors import KitError
 from xray_helpers.evaluation.metrics import Estimate, wilson
 from xray_helpers.models.graph import trace
 from xray_helpers.training.boundary import split_model
-from xray_helpers.training.features import frozen_outputs, model_outputs
+from xray_helpers.training.features import frozen_outputs, head_output, model_outputs
 
 NEIGHBOURS = 5
 
@@ -40,9 +40,7 @@ def embed(model: keras.Model, pictures: np.ndarray, layer: str = "feature_dense"
     except ValueError:  # the layer lies inside the frozen part
         (features,) = model_outputs(graph.model(graph.inputs, outputs), pictures, progress=layer)
     else:
-        inputs = [np.asarray(f) for f in frozen_outputs(split.frozen, pictures)]
-        features = tail.predict(inputs, batch_size=32, verbose=0)
-        features = features[0] if isinstance(features, list) else features
+        features = head_output(tail, frozen_outputs(split.frozen, pictures))
     return np.asarray(features, np.float32).reshape(len(pictures), -1)
 
 

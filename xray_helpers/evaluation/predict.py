@@ -13,7 +13,7 @@ from xray_helpers.errors import KitError
 from xray_helpers.evaluation.metrics import Estimate, accuracy, class_scores, confusion_matrix
 from xray_helpers.training.batches import targets_for
 from xray_helpers.training.boundary import split_model
-from xray_helpers.training.features import frozen_outputs, model_outputs
+from xray_helpers.training.features import frozen_outputs, head_output, model_outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def predict(model: keras.Model, pictures: np.ndarray, *, cache: bool = True) -> 
     if split is None or split.frozen is None:
         return model_outputs(model, pictures, progress="Predicting")[0]
     features = frozen_outputs(split.frozen, pictures, progress="Frozen features, predicting")
-    return split.head.predict([np.asarray(f) for f in features], batch_size=32, verbose=0)
+    return head_output(split.head, features)
 
 
 def _per_class(outputs: np.ndarray, classes: int) -> np.ndarray:

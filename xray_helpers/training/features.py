@@ -71,6 +71,13 @@ def frozen_outputs(
     return outputs
 
 
+def head_output(head: keras.Model, features: Sequence[np.ndarray]) -> np.ndarray:
+    """The output of what stands behind a frozen part, for the outputs of that part, (n, …)."""
+    arrays = [np.asarray(f) for f in features]
+    output = head.predict(arrays if len(arrays) > 1 else arrays[0], batch_size=BATCH, verbose=0)
+    return output[0] if isinstance(output, list) else output
+
+
 def _key(frozen: keras.Model, pictures: np.ndarray) -> str | None:
     """Thirty-two hexadecimal digits for layers, weights and pixels; None where code is unknown."""
     own = (op for op in frozen.operations if not type(op).__module__.startswith("keras."))
