@@ -13,7 +13,7 @@ class _NotebookBar(tqdm):
         from IPython.display import display
 
         self._shown = display({"text/plain": ""}, raw=True, display_id=True)
-        super().__init__(*args, **kwargs, file=io.StringIO(), ascii=" ━", ncols=72)
+        super().__init__(*args, **kwargs, file=io.StringIO(), ascii=" ━")
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Show the bar's text in place of what it showed before."""
@@ -35,4 +35,5 @@ def progress_bar(text: str | None, total: int, unit: str = "picture") -> tqdm:
     except ImportError:
         in_kernel = False
     kind = _NotebookBar if in_kernel else tqdm
-    return kind(total=total, desc=text, unit=f" {unit}", mininterval=0.3)
+    line = f"{text}: |{{bar:20}}| {{n_fmt}} of {{total_fmt}} {unit}s, {{elapsed}}{{postfix}}"
+    return kind(total=total, bar_format=line, mininterval=0.3)

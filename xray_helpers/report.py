@@ -21,6 +21,14 @@ def facts(record: dict[str, Any]) -> str:
         f"- **Network:** {model['backbone'] or 'own'}, weights {model['weights']}; "
         f"{model['parameters']['total']:,} parameters, {model['parameters']['trainable']:,} of "
         f"them trained; {model['megabytes']:,} MB",
+        "- **Layers:** " + " > ".join(f"{x['layer']} ({x['output']})" for x in model["layers"]),
+        f"- **Regularisation:** {', '.join(model['regularisation']) or 'none'}; "
+        + (
+            f"stop after {training['patience']} epochs without a better validation loss"
+            if training["patience"]
+            else "no early stopping"
+        )
+        + ", weights of the best epoch",
         f"- **Recipe:** {model['recipe']}"
         + "".join(f", {k} = {v}" for k, v in model["changed"].items()),
         f"- **Training:** {model['optimizer']} at {model['learning_rate']:g}, {model['loss']}; "

@@ -21,9 +21,15 @@ from xray_helpers.errors import KitError
 from xray_helpers.models.recipes import Recipe, choose_recipe
 from xray_helpers.paths import runs_folder
 from xray_helpers.runs.compare import same_data
-from xray_helpers.runs.record import RunFolder, write_json
+from xray_helpers.runs.record import RunFolder, mark_text, write_json
 from xray_helpers.runs.store import list_runs
-from xray_helpers.settings import NOTEBOOKS, ModelSettings, Settings, check_settings
+from xray_helpers.settings import (
+    NOTEBOOKS,
+    ModelSettings,
+    PictureSettings,
+    Settings,
+    check_settings,
+)
 
 # Tasks of the notebooks that keep a record; None where a setting says which.
 _TASKS = {"01_task1": "task1", "02_task2": "task2", "04_cpu_vs_gpu": None}
@@ -58,7 +64,7 @@ class Run:
     @property
     def mark(self) -> str:
         """What makes this run no result to report, "" when nothing does."""
-        return f"{' · '.join(self.marks)}: not a result" if self.marks else ""
+        return mark_text(self.marks)
 
     def add_mark(self, mark: str, note: str = "") -> None:
         """Mark the run and show why in a box."""
@@ -121,13 +127,8 @@ class Run:
         write_json(self.folder / name, content)
 
     def show(self, figure: Figure, name: str, alt: str = "") -> None:
-        """Mark a figure, save it as `figures/<name>.png` and show it in the notebook."""
-        plotting.stamp(figure, self.mark)
-        if self.record is None:
-            _display_figure(figure, alt or name)
-            return
-        path = plotting.save(figure, self.folder / "figures" / f"{name}.png")
-        _display_picture(path.read_bytes(), alt or name)
+        """Mark a figure, save it as `figures/<name>.png` where there is a run, and show it."""
+        show_figure(figure, self.mark, self.record and self.folder, name, alt)
 
     def complete(self) -> None:
         """Close the run: the last cell of a notebook."""
@@ -181,20 +182,26 @@ def begin(notebook: str, namespace: Mapping[str, Any]) -> Run:
     run = _open = Run(notebook, settings, record)
     run.recipe = recipe
     _watch_errors()
-    try:
-        run.source = find_source(settings.data_dir, smoke=settings.smoke)
-    except KitError as error:
-        if record:
-            record.fail(f"KitError: {error}")
-        raise
-    if run.source.kind == "generated":
-        run.add_mark("generated pictures", run.source.note)
-    print(f"Pictures: {run.source.root} ({run.source.kind})")
+    if isinstance(settings, PictureSettings):
+        _choose_pictures(run)
     if record:
         print(f"Run:      {record.folder}")
     if recipe:
         print(f"Recipe:   {recipe.title}")
     return run
+
+
+def _choose_pictures(run: Run) -> None:
+    """Decide where the run's pictures come from, and say so."""
+    try:
+        run.source = find_source(run.settings.data_dir, smoke=run.settings.smoke)
+    except KitError as error:
+        if run.record:
+            run.record.fail(f"KitError: {error}")
+        raise
+    if run.source.kind == "generated":
+        run.add_mark("generated pictures", run.source.note)
+    print(f"Pictures: {run.source.root} ({run.source.kind})")
 
 
 def _refused(notebook: str, task: str | None, values: Mapping, error: KitError) -> None:
@@ -223,7 +230,7 @@ def injected_names(namespace: Mapping[str, Any]) -> set[str]:
     own = [
         i
         for i, s in enumerate(sources)
-        if i not in passed and _assigned(s) >= {"data_dir", "smoke"}
+        if i not in passed and _assigned(s) >= {"runs_dir", "smoke"}
     ]
     if not passed or (own and own[-1] > passed[-1]):
         return set()
@@ -302,18 +309,22 @@ def show_table(table: pd.DataFrame, digits: int = 3) -> None:
     display({"text/plain": table.to_string(**options), "text/html": page}, raw=True)
 
 
-def _display_figure(figure: Figure, alt: str) -> None:
+def show_figure(figure: Figure, mark: str, run: Path | None, name: str, alt: str = "") -> None:
+    """Mark a figure, save it as `<run>/figures/<name>.png` unless `run` is None, and show it."""
     import io
 
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    _display_picture(buffer.getvalue(), alt)
-
-
-def _display_picture(png: bytes, alt: str) -> None:
     from IPython.display import Image, display
 
-    display(Image(data=png, format="png", width=900, alt=alt))
+    plotting.stamp(figure, mark)
+    if run is None:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=150)
+        png = buffer.getvalue()
+    else:
+        png = plotting.save(figure, run / "figures" / f"{name}.png").read_bytes()
+    # 100 pixels an inch, so that letters have one size in all figures.
+    width = round(100 * figure.get_size_inches()[0])
+    display(Image(data=png, format="png", width=width, alt=alt or name))
 
 
 def show_text(markdown: str) -> None:

@@ -68,11 +68,6 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data_dir: Text = Field(
-        "auto",
-        description="Folder with two/ and all/; 'auto' is $XRAY_DATA, else data/, else generated "
-        "pictures. A relative path counts from the project's folder.",
-    )
     runs_dir: Text = Field(
         "auto", description="Folder for the records of runs; 'auto' is $XRAY_RUNS, else runs/."
     )
@@ -82,13 +77,23 @@ class Settings(BaseModel):
     )
 
 
-class StartSettings(Settings):
+class PictureSettings(Settings):
+    """Settings of the notebooks that choose their pictures."""
+
+    data_dir: Text = Field(
+        "auto",
+        description="Folder with two/ and all/; 'auto' is $XRAY_DATA, else data/, else generated "
+        "pictures. A relative path counts from the project's folder.",
+    )
+
+
+class StartSettings(PictureSettings):
     """Settings of 00_start_here."""
 
     task: _one_of(("task1", "task2")) = Field("task2", description="Whose pictures to look at.")
 
 
-class ModelSettings(Settings):
+class ModelSettings(PictureSettings):
     """Settings of the notebooks that build a model."""
 
     recipe: Text | None = Field(None, description="A named recipe; None: the task's default.")

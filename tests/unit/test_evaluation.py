@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation import embed, evaluate, pca, separation, tsne
@@ -172,6 +173,13 @@ def test_a_model_whose_inside_is_not_visible_is_told_so(tiny_data):
 
 
 # --- the cloud and its scores -------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """On a busy machine the threads of t-SNE would wait for each other, many times longer."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -188,6 +188,20 @@ def layer_table(model: keras.Model) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def regularisation(model: keras.Model) -> list[str]:
+    """What keeps the model from learning by heart, read off its layers: "dropout 0.25", …"""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            found.append(f"dropout {layer.rate:g}")
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            found.append("batch normalisation")
+        penalty = getattr(layer, "kernel_regularizer", None)
+        if isinstance(penalty, keras.regularizers.L2):
+            found.append(f"L2 {float(penalty.l2):g} on {layer.name}")
+    return found
+
+
 def describe(model: keras.Model, recipe: Recipe, weights: str) -> dict:
     """The `model` section of `run.json`: recipe, backbone, weights, layers, parameters, size."""
     check_compiled(model)
@@ -201,6 +215,7 @@ def describe(model: keras.Model, recipe: Recipe, weights: str) -> dict:
         "optimizer": type(model.optimizer).__name__.lower(),
         "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
         "loss": loss_name(model),
+        "regularisation": regularisation(model),
         "layers": layer_table(model).to_dict("records"),
         "parameters": counts,
         # 4 bytes a parameter (float32), in units of 1,000,000 bytes.

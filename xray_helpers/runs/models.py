@@ -8,6 +8,7 @@ from xray_helpers.data import Dataset, find_source, load_data
 from xray_helpers.errors import KitError
 from xray_helpers.paths import runs_folder
 from xray_helpers.runs.compare import run_name
+from xray_helpers.runs.record import mark_text
 from xray_helpers.runs.store import find_run, list_runs
 from xray_helpers.settings import TsneSettings
 
@@ -32,6 +33,20 @@ class LoadedRun:
     record: dict[str, Any]
     model: "keras.Model"
     data: Dataset
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.record["folder"])
+
+    @property
+    def mark(self) -> str:
+        """What is written on the run's figures, "" where it is a result."""
+        return mark_text(self.record.get("marks", []))
+
+    def labels(self, split: str) -> list[str]:
+        """Class names of a split's pictures, in the order of `data.split`."""
+        return [self.data.classes[number] for number in self.data.split(split)[1]]
 
 
 def chosen_runs(settings: TsneSettings) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import platform
 import secrets
 import socket
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -91,6 +92,11 @@ def _new_folder(runs: Path, stem: str) -> Path:
                 f"runs_dir: the folder {runs} cannot be written ({error.strerror}); "
                 "name another one."
             ) from error
+
+
+def mark_text(marks: Sequence[str]) -> str:
+    """What is written on the figures of a run with these marks; "" without any."""
+    return f"{' · '.join(marks)}: not a result" if marks else ""
 
 
 def _now() -> str:

@@ -34,6 +34,7 @@ class Training:
             Training loss and accuracy are means over the epoch's steps, dropout on.
         best_epoch: the epoch, from 1, with the lowest validation loss.
         batch_size, steps_per_epoch: pictures a step, steps an epoch.
+        augment_views, patience: as they were asked for.
         train, validation: {"loss", "accuracy", "n"} of the trained model, dropout off.
         seconds: features, first_epoch, median_epoch, median_step, uncached_epoch, uncached_step
             (None where not measured), total (without the uncached timing).
@@ -48,6 +49,7 @@ class Training:
     batch_size: int
     steps_per_epoch: int
     augment_views: int
+    patience: int | None
     train: dict[str, float]
     validation: dict[str, float]
     seconds: dict[str, float | None]
@@ -63,6 +65,7 @@ class Training:
             "batch_size": self.batch_size,
             "steps_per_epoch": self.steps_per_epoch,
             "augment_views": self.augment_views,
+            "patience": self.patience,
             "train": self.train,
             "validation": self.validation,
             "seconds": self.seconds,
@@ -203,6 +206,7 @@ def train(
         batch_size=batch_size,
         steps_per_epoch=steps,
         augment_views=augment_views,
+        patience=patience,
         train=_scores(head, training_batches(inputs, targets, every, 32), count),
         validation=_scores(
             head, training_batches(val_inputs, val_targets, val_order, 32), len(val_targets)
