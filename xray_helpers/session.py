@@ -227,11 +227,7 @@ def injected_names(namespace: Mapping[str, Any]) -> set[str]:
     """
     sources = [str(source) for source in namespace.get("In", [])]
     passed = [i for i, s in enumerate(sources) if s.startswith("# Parameters\n")]
-    own = [
-        i
-        for i, s in enumerate(sources)
-        if i not in passed and _assigned(s) >= {"runs_dir", "smoke"}
-    ]
+    own = [i for i, s in enumerate(sources) if _assigned(s) >= {"runs_dir", "smoke"}]
     if not passed or (own and own[-1] > passed[-1]):
         return set()
     return _assigned(sources[passed[-1]])

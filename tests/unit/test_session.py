@@ -10,8 +10,9 @@ from xray_helpers import session
 from xray_helpers.data import Source
 from xray_helpers.errors import KitError
 from xray_helpers.session import begin, injected_names
+from xray_helpers.settings import NOTEBOOKS
 
-PARAMETERS = "recipe = None\nepochs = None\ndata_dir = 'auto'\nsmoke = False\n"
+PARAMETERS = "recipe = None\nepochs = None\nruns_dir = 'auto'\nsmoke = False\n"
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +47,8 @@ def test_names_in_papermills_cell_are_found():
 
 
 def test_papermills_cell_counts_also_when_it_sets_what_marks_the_parameters_cell():
-    injected = "# Parameters\ndata_dir = 'x'\nsmoke = True\nepoch = 3\n"
-    assert names(PARAMETERS, injected) == {"data_dir", "smoke", "epoch"}
+    injected = "# Parameters\nruns_dir = 'x'\nsmoke = True\nepoch = 3\n"
+    assert names(PARAMETERS, injected) == {"runs_dir", "smoke", "epoch"}
 
 
 def test_the_latest_of_several_injected_cells_counts():
@@ -56,6 +57,18 @@ def test_the_latest_of_several_injected_cells_counts():
 
 def test_parameters_run_again_by_hand_end_what_papermill_said():
     assert names(PARAMETERS, "# Parameters\nepohcs = 3\n", PARAMETERS) == set()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_the_parameters_cell_of_every_notebook_is_known_as_such(notebook):
+    path = Path(__file__).parents[2] / "notebooks" / f"{notebook}.ipynb"
+    (cell,) = [
+        "".join(cell["source"])
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if "parameters" in cell["metadata"].get("tags", [])
+    ]
+    assert names(cell, "# Parameters\nepohcs = 3\n", cell) == set()
+    assert names(cell, "# Parameters\nepohcs = 3\n") == {"epohcs"}
 
 
 def test_other_variables_and_cells_with_magics_raise_no_false_alarm():
