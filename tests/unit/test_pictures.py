@@ -241,13 +241,13 @@ def test_no_pictures_give_an_empty_array_of_the_right_shape():
     assert pictures.shape == (0, 7, 7, 3) and unreadable == []
 
 
-def test_progress_is_shown_on_standard_output_only_when_asked(tmp_path, capsys):
+def test_progress_is_shown_on_standard_error_only_when_asked(tmp_path, capsys):
     path = save(tmp_path / "a.png", RAMP)
     read_pictures([path], 4, None)
     assert capsys.readouterr() == ("", "")
     read_pictures([path], 4, "Reading twice")
     out, err = capsys.readouterr()
-    assert "Reading twice" in out and "1/1" in out and err == ""
+    assert "Reading twice" in err and "1 of 1 pictures" in err and out == ""
 
 
 def test_an_interrupt_drops_what_has_not_begun(monkeypatch):
