@@ -27,7 +27,7 @@ def begin(notebook: str, namespace: dict) -> "Run":  # noqa: F821 - imported whe
 
 
 def show_table(table: "pandas.DataFrame", digits: int = 3) -> None:  # noqa: F821
-    """Show a table in a notebook: see `xray_helpers.session.show_table`."""
-    from xray_helpers.session import show_table as show
+    """Show a table in a notebook: see `xray_helpers.page.show_table`."""
+    from xray_helpers.page import show_table as show
 
     show(table, digits)

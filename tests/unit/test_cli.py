@@ -46,7 +46,7 @@ for words in (["--help"], ["data", "--help"], ["recipes"], ["runs"]):
 
 def test_checking_settings_imports_no_tensorflow():
     code = (
-        "import sys; from xray_helpers.settings import check_settings; "
+        "import sys; from xray_helpers.settings_check import check_settings; "
         "from xray_helpers.data import load_data; from xray_helpers.models import choose_recipe; "
         "check_settings('02_task2', {}); print('tensorflow' in sys.modules)"
     )

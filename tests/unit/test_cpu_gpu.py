@@ -7,7 +7,7 @@ import pytest
 from xray_helpers.data import Source
 from xray_helpers.errors import KitError
 from xray_helpers.quiet_import import tensorflow as tf
-from xray_helpers.settings import check_settings
+from xray_helpers.settings_check import check_settings
 from xray_helpers.training import cpu_gpu, measure_devices, merge_timings, read_timing
 
 

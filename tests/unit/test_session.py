@@ -6,7 +6,7 @@ import matplotlib.figure
 import pandas as pd
 import pytest
 
-from xray_helpers import session
+from xray_helpers import page, session
 from xray_helpers.data import Source
 from xray_helpers.errors import KitError
 from xray_helpers.session import begin, injected_names
@@ -256,7 +256,7 @@ def test_set_aside_files_are_counted_and_named(run, new_data, tmp_path, capsys):
 
 
 def test_a_table_shows_whole_numbers_grouped_and_missing_ones_as_dashes(capsys):
-    session.show_table(pd.DataFrame({"n": [1234567], "x": [0.12345], "y": [float("nan")]}))
+    page.show_table(pd.DataFrame({"n": [1234567], "x": [0.12345], "y": [float("nan")]}))
     said = capsys.readouterr().out
     assert "1,234,567" in said
     assert "0.123" in said

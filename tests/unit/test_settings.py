@@ -7,7 +7,8 @@ import pytest
 from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES
 from xray_helpers.paths import project_root
-from xray_helpers.settings import NOTEBOOKS, SMOKE, TaskSettings, allowed_values, check_settings
+from xray_helpers.settings import NOTEBOOKS, SMOKE, TaskSettings
+from xray_helpers.settings_check import allowed_values, check_settings
 
 ROOT = Path(__file__).parents[2]
 

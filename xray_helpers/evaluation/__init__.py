@@ -1,7 +1,6 @@
 """Evaluation: predictions, metrics with intervals, embeddings."""
 
-from importlib import import_module
-from typing import Any
+from xray_helpers.lazy import lazy
 
 _HOME = {
     "evaluate": "predict",
@@ -16,11 +15,4 @@ _HOME = {
     "accuracy": "metrics",
 }
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    if _HOME[name] not in ("metrics", "floor"):
-        from xray_helpers import quiet_import  # noqa: F401
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy(__name__, _HOME, ("metrics", "floor"))

@@ -3,8 +3,7 @@
 `xray_helpers.models.recipes` is plain Python; the rest imports Keras when it is first used.
 """
 
-from importlib import import_module
-from typing import Any
+from xray_helpers.lazy import lazy
 
 _HOME = {
     "build_model": "build",
@@ -19,11 +18,4 @@ _HOME = {
     "trace": "graph",
 }
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    if _HOME[name] not in ("recipes", "weights"):
-        from xray_helpers import quiet_import  # noqa: F401
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy(__name__, _HOME, ("recipes", "weights"))

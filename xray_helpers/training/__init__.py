@@ -1,7 +1,6 @@
 """Training: the frozen part once, the rest epoch by epoch, and how long it takes."""
 
-from importlib import import_module
-from typing import Any
+from xray_helpers.lazy import lazy
 
 _HOME = {
     "train": "fit",
@@ -15,11 +14,4 @@ _HOME = {
     "read_timing": "cpu_gpu",
 }
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    from xray_helpers import quiet_import  # noqa: F401
-
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy(__name__, _HOME)

@@ -16,12 +16,12 @@ from xray_helpers.data.augment import augmented_views
 from xray_helpers.errors import KitError
 from xray_helpers.models.build import check_compiled
 from xray_helpers.models.graph import is_graph
-from xray_helpers.progress import progress_bar
 from xray_helpers.training.batches import targets_for, training_batches, training_order
 from xray_helpers.training.boundary import split_model, whole_model
 from xray_helpers.training.device import device_facts
 from xray_helpers.training.features import frozen_outputs
 from xray_helpers.training.timing import time_uncached
+from xray_helpers.training.watch import Watch
 
 
 @dataclass
@@ -168,7 +168,7 @@ def train(
     # With fewer or more steps an epoch than pictures, the stream simply runs on.
     passes = math.ceil(epochs * steps / math.ceil(count / batch_size))
     order = training_order(count, augment_views, passes, seed)
-    watch = _Watch(epochs)
+    watch = Watch(epochs)
     keras.utils.set_random_seed(seed)
     head.fit(
         training_batches(inputs, targets, order, batch_size),
@@ -244,50 +244,3 @@ def _class_weights(labels: np.ndarray) -> dict[int, float]:
 def _scores(model: keras.Model, batches: Any, n: int) -> dict[str, float]:
     loss, accuracy = model.evaluate(batches, verbose=0)[:2]
     return {"loss": float(loss), "accuracy": float(accuracy), "n": n}
-
-
-class _Watch(keras.callbacks.Callback):
-    """Times steps and epochs, keeps the history, shows progress."""
-
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self.rows: list[dict[str, float]] = []
-        self.steps: list[float] = []
-        self.bar = progress_bar("Training", epochs, unit="epoch")
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.epoch_start = time.perf_counter()
-
-    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        self.step_start = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self.steps.append(time.perf_counter() - self.step_start)
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        logs = logs or {}
-        seconds = time.perf_counter() - self.epoch_start
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        row = {name: float(logs.get(name, np.nan)) for name in names}
-        self.rows.append({"epoch": epoch + 1, **row, "seconds": seconds})
-        self.bar.set_postfix_str(
-            f"loss {row['loss']:.3f}, validation {row['val_loss']:.3f}", refresh=False
-        )
-        self.bar.update()
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        self.bar.close()
-
-    def history(self) -> pd.DataFrame:
-        """A row an epoch.
-
-        Raises:
-            KitError: the loss became infinite or no number before the first epoch ended.
-        """
-        table = pd.DataFrame(self.rows)
-        if table.empty or not np.isfinite(table["val_loss"]).any():
-            raise KitError(
-                "The loss is no number any more (NaN): the training diverged; use a smaller "
-                "learning_rate."
-            )
-        return table

@@ -1,13 +1,13 @@
 """How long training takes through the whole model, on this machine."""
 
 import math
-import time
 
 import keras
 import numpy as np
 
 from xray_helpers.training.batches import training_batches, training_order
 from xray_helpers.training.boundary import whole_model
+from xray_helpers.training.watch import StepTimer
 
 
 def time_uncached(
@@ -32,7 +32,7 @@ def time_uncached(
     probe.compile(optimizer=optimizer, loss=model.loss)
     steps = math.ceil(len(pictures) / batch_size)
     order = training_order(len(pictures), 0, epochs + 1, seed)
-    timer = _StepTimer()
+    timer = StepTimer()
     try:
         warm_up = training_batches([pictures], targets, order[:1], batch_size)
         probe.fit(warm_up, steps_per_epoch=min(2, steps), shuffle=False, verbose=0)
@@ -51,22 +51,3 @@ def time_uncached(
         "uncached_epoch": float(np.median(timer.epochs)),
         "uncached_step": float(np.median(timer.steps)),
     }
-
-
-class _StepTimer(keras.callbacks.Callback):
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps: list[float] = []
-        self.epochs: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.epoch_start = time.perf_counter()
-
-    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        self.step_start = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self.steps.append(time.perf_counter() - self.step_start)
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.epochs.append(time.perf_counter() - self.epoch_start)

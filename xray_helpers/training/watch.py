@@ -1,0 +1,80 @@
+"""What is noted while Keras trains."""
+
+import time
+
+import keras
+import numpy as np
+import pandas as pd
+
+from xray_helpers.errors import KitError
+from xray_helpers.progress import progress_bar
+
+
+class StepTimer(keras.callbacks.Callback):
+    """Times steps and epochs.
+
+    Attributes:
+        steps, epochs: seconds of each, in order.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        super().__init__()
+        self.steps: list[float] = []
+        self.epochs: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Start the epoch's clock."""
+        self.epoch_start = time.perf_counter()
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """Start the step's clock."""
+        self.step_start = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Stop the step's clock."""
+        self.steps.append(time.perf_counter() - self.step_start)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Stop the epoch's clock, validation included."""
+        self.epochs.append(time.perf_counter() - self.epoch_start)
+
+
+class Watch(StepTimer):
+    """Keeps the history too, and shows progress."""
+
+    def __init__(self, epochs: int) -> None:
+        """Show a bar of `epochs`."""
+        super().__init__()
+        self.rows: list[dict[str, float]] = []
+        self.bar = progress_bar("Training", epochs, unit="epoch")
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Note the epoch and move the bar on."""
+        super().on_epoch_end(epoch, logs)
+        logs = logs or {}
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        row = {name: float(logs.get(name, np.nan)) for name in names}
+        self.rows.append({"epoch": epoch + 1, **row, "seconds": self.epochs[-1]})
+        self.bar.set_postfix_str(
+            f"loss {row['loss']:.3f}, validation {row['val_loss']:.3f}", refresh=False
+        )
+        self.bar.update()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Close the bar."""
+        self.bar.close()
+
+    def history(self) -> pd.DataFrame:
+        """A row an epoch.
+
+        Raises:
+            KitError: the loss became infinite or no number before the first epoch ended.
+        """
+        table = pd.DataFrame(self.rows)
+        if table.empty or not np.isfinite(table["val_loss"]).any():
+            raise KitError(
+                "The loss is no number any more (NaN): the training diverged; use a smaller "
+                "learning_rate."
+            )
+        return table
