@@ -90,8 +90,21 @@ def recipes(as_json: bool) -> None:
 
         click.echo(json_module.dumps([recipe_counts(r) for r in RECIPES.values()], indent=2))
         return
-    for recipe in RECIPES.values():
-        click.echo(f"{recipe.name:24} {recipe.task}  {recipe.backbone:20} {recipe.head}")
+    for task, title in (("task1", "01_task1"), ("task2", "02_task2")):
+        click.echo(f"{title}: -p recipe NAME, or none for t{task[-1]}-default")
+        for recipe in (r for r in RECIPES.values() if r.task == task):
+            source = f"report {recipe.report}" if recipe.report else "start here"
+            head = " > ".join(part for part in (recipe.convolutions, recipe.head) if part)
+            last = {0: "", -1: "all trained"}.get(
+                recipe.unfreeze, f"last {recipe.unfreeze} trained"
+            )
+            click.echo(f"  {recipe.name:22} {source:10}  {recipe.backbone} {last}".rstrip())
+            click.echo(f"  {'':22} {'':10}  {head}")
+            click.echo(
+                f"  {'':22} {'':10}  {recipe.optimizer} {recipe.learning_rate:g}, "
+                f"{recipe.epochs} epochs"
+                + (f"; reported: {recipe.reported}" if recipe.reported else "")
+            )
 
 
 @main.command()

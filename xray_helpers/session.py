@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from xray_helpers.data import Dataset, Source, find_source
 from xray_helpers.errors import KitError
-from xray_helpers.models.recipes import Recipe, choose_recipe
+from xray_helpers.models.recipe import Recipe
+from xray_helpers.models.recipes import choose_recipe
 from xray_helpers.page import show_figure, warning_box
 from xray_helpers.paths import runs_folder
 from xray_helpers.runs.compare import same_data

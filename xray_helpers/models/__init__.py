@@ -11,11 +11,11 @@ _HOME = {
     "count_parameters": "build",
     "Weights": "weights",
     "find_weights": "weights",
-    "Recipe": "recipes",
+    "Recipe": "recipe",
     "RECIPES": "recipes",
     "choose_recipe": "recipes",
     "own_recipe": "recipes",
     "trace": "graph",
 }
 __all__ = sorted(_HOME)
-__getattr__ = lazy(__name__, _HOME, ("recipes", "weights"))
+__getattr__ = lazy(__name__, _HOME, ("recipe", "recipes", "weights"))

@@ -12,7 +12,7 @@ from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES, Backbone
 from xray_helpers.models.calibrate import calibrate, randomize
 from xray_helpers.models.head import head_layers
-from xray_helpers.models.recipes import Recipe
+from xray_helpers.models.recipe import Recipe
 from xray_helpers.models.weights import Weights
 
 # Random weights are the same in every run, whatever the run's seed: they stand in for the one
@@ -55,7 +55,7 @@ def build_model(
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((image_size, image_size, 3), name="picture")
     x = preprocess(inputs, info)
-    backbone = _backbone(info, image_size, recipe.initializer)
+    backbone = _backbone(info, image_size, recipe)
     x = backbone(x)
     if weights.kind == "random":
         if calibrate_on is None or len(calibrate_on) == 0:
@@ -100,10 +100,13 @@ def preprocess(inputs: keras.KerasTensor, backbone: Backbone) -> keras.KerasTens
     return keras.layers.Rescaling(1 / 255, name="to_zero_to_one")(inputs)
 
 
-def _backbone(info: Backbone, image_size: int, initializer: str) -> keras.Model:
+def _backbone(info: Backbone, image_size: int, recipe: Recipe) -> keras.Model:
     shape = (image_size, image_size, 3)
+    if info.keras_name is None and recipe.convolutions:
+        layers = head_layers(recipe.convolutions, initializer=recipe.initializer)
+        return keras.Sequential([keras.Input(shape), *layers], name="cnn")
     if info.keras_name is None:
-        return small_cnn(shape, initializer)
+        return small_cnn(shape, recipe.initializer)
     make = getattr(keras.applications, info.keras_name)
     return make(include_top=False, weights=None, input_shape=shape, name=info.name)
 

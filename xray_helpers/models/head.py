@@ -36,7 +36,7 @@ def head_layers(
         word, name = _split_name(word)
         if name is None and i in dense[:1] and i != dense[-1]:
             name = "feature_dense"
-        if i == len(words) - 1:
+        if i == len(words) - 1 and dense:
             name = name or "output"
         layers.append(_layer(word, name, dropout, l2, initializer))
     return layers
