@@ -26,8 +26,8 @@ def begin(notebook: str, namespace: dict) -> "Run":  # noqa: F821 - imported whe
     return open_run(notebook, namespace)
 
 
-def show_table(table: "pandas.DataFrame", digits: int = 3) -> None:  # noqa: F821
+def show_table(table: "pandas.DataFrame", digits: int = 3, folded: str = "") -> None:  # noqa: F821
     """Show a table in a notebook: see `xray_helpers.page.show_table`."""
     from xray_helpers.page import show_table as show
 
-    show(table, digits)
+    show(table, digits, folded)

@@ -61,7 +61,7 @@ def data_check(folder: Path | None, as_json: bool) -> None:
     from xray_helpers.data.audit import audit
     from xray_helpers.paths import resolve
 
-    found = audit(folder or resolve(os.environ.get("XRAY_DATA", "data")))
+    found = audit(folder or resolve(os.environ.get("XRAY_DATA") or "data"))
     click.echo(json_module.dumps(found.to_json(), indent=2) if as_json else found.text())
     sys.exit(0 if found.ok else 1)
 
@@ -131,7 +131,7 @@ def _result(record: dict) -> str:
     if record["status"] in ("failed", "unreadable"):
         return (record.get("error") or "").partition("\n")[0][:100]
     if record["status"] != "complete" or "test" not in record:
-        return ""
+        return record.get("notebook", "")
     test = record["test"]["accuracy"]
     marks = f"  [{' · '.join(record['marks'])}]" if record.get("marks") else ""
     interval = f"({test['low']:.3f} to {test['high']:.3f}, n = {test['n']})"
@@ -144,12 +144,15 @@ def _result(record: dict) -> str:
 def compare(names: tuple[str, ...], runs_dir: str) -> None:
     """Put runs side by side; RUN is a run's id or a part of it that no other has."""
     from xray_helpers.paths import runs_folder
-    from xray_helpers.runs import comparison, find_run, side_by_side
+    from xray_helpers.runs import comparison, find_run, side_by_side, state
 
     records = [find_run(runs_folder(runs_dir), name) for name in names]
     for record in records:
         if record["status"] != "complete" or "test" not in record:
-            raise KitError(f"{record['id']} is not complete, so it has no result to compare.")
+            raise KitError(
+                f"{record['id']} ({record.get('notebook')}, {state(record)}) has no test result to "
+                "compare; choose complete runs of 01_task1 or 02_task2."
+            )
     if len({(r["task"], r["data"]["fingerprint"]) for r in records}) > 1:
         raise KitError("These runs are of different tasks or pictures and cannot be compared.")
     click.echo(side_by_side(comparison(records)).to_string())

@@ -29,7 +29,12 @@ def main() -> None:
         print(f"{number} of {len(RUNS)}: {notebook} with {backbone}", flush=True)
         before = {record["id"] for record in list_runs(runs_folder())}
         _papermill(notebooks, f"{notebook}.ipynb", page, backbone)
-        record = next(r for r in list_runs(runs_folder()) if r["id"] not in before)
+        record = next(
+            r
+            for r in list_runs(runs_folder())
+            if r["id"] not in before
+            and (r["notebook"], r["settings"]["backbone"]) == (notebook, backbone)
+        )
         done.append((page, record))
     print(_summary(done))
 

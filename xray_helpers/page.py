@@ -18,8 +18,11 @@ def warning_box(text: str) -> None:
     display({"text/plain": f"Note. {text}", "text/html": page}, raw=True)
 
 
-def show_table(table: pd.DataFrame, digits: int = 3) -> None:
-    """Show a table, without row numbers, floats rounded to `digits`, whole numbers grouped."""
+def show_table(table: pd.DataFrame, digits: int = 3, folded: str = "") -> None:
+    """Show a table, without row numbers, floats rounded to `digits`, whole numbers grouped.
+
+    With `folded`, only this title is seen until it is clicked.
+    """
     index = not isinstance(table.index, pd.RangeIndex)
     as_text = {
         name: "{:,}".format
@@ -30,6 +33,8 @@ def show_table(table: pd.DataFrame, digits: int = 3) -> None:
     }
     options = {"index": index, "formatters": as_text, "na_rep": "–"}
     page = table.to_html(border=0, **options)
+    if folded:
+        page = f"<details><summary>{html.escape(folded)}</summary>{page}</details>"
     display({"text/plain": table.to_string(**options), "text/html": page}, raw=True)
 
 

@@ -27,9 +27,9 @@ def resolve(path: str | Path) -> Path:
 
 def runs_folder(setting: str = "auto") -> Path:
     """The folder of all runs: the setting, else `$XRAY_RUNS`, else `runs/`."""
-    return resolve(os.environ.get("XRAY_RUNS", "runs") if setting == "auto" else setting)
+    return resolve(os.environ.get("XRAY_RUNS") or "runs" if setting == "auto" else setting)
 
 
 def cache_folder() -> Path:
     """The folder for work that can be done again: `$XRAY_CACHE`, else `cache/`."""
-    return resolve(os.environ.get("XRAY_CACHE", "cache"))
+    return resolve(os.environ.get("XRAY_CACHE") or "cache")

@@ -33,13 +33,20 @@ def facts(record: dict[str, Any]) -> str:
         + "".join(f", {k} = {v}" for k, v in model["changed"].items()),
         f"- **Training:** {model['optimizer']} at {model['learning_rate']:g}, {model['loss']}; "
         f"{training['epochs']} epochs of {training['steps_per_epoch']} steps, batch "
-        f"{training['batch_size']}; best epoch {training['best_epoch']}",
+        f"{training['batch_size']}; best epoch {training['best_epoch']}; "
+        f"{training['augment_views']} augmented views a picture",
         f"- **Training pictures:** accuracy {training['train']['accuracy']:.3f}, "
         f"loss {training['train']['loss']:.3f} (n = {training['train']['n']})",
         f"- **Validation:** accuracy {training['validation']['accuracy']:.3f}, "
         f"loss {training['validation']['loss']:.3f} (n = {training['validation']['n']})",
         f"- **Test:** accuracy {_estimate(test['accuracy'])}"
         + (f", loss {test['loss']:.3f}" if test["loss"] is not None else ""),
+        "- **Test, by class:** "
+        + "; ".join(
+            f"{name.replace('_', ' ', 1)} {metric['value']:.3f} (n = {metric['n']})"
+            for name, metric in test.items()
+            if name.startswith(("precision_", "recall_")) and metric["value"] is not None
+        ),
         f"- **Time:** {seconds['total']:.1f} s in all on {training['device']}"
         + (
             f"; through the whole model {seconds['uncached_epoch']:.2f} s an epoch, "
@@ -55,9 +62,9 @@ def facts(record: dict[str, Any]) -> str:
 
 def show_facts(run: "Run") -> None:  # noqa: F821 - for the reader; session imports come later
     """Show the facts of a notebook's run as a page does."""
-    from IPython.display import Markdown, display
+    from xray_helpers.page import show_text
 
-    display(Markdown(facts(run.record.record)))
+    show_text(facts(run.record.record))
 
 
 def _estimate(metric: dict[str, float]) -> str:

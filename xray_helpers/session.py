@@ -5,9 +5,8 @@ run = begin("02_task2", globals())     # first cell behind the parameters
 run.complete()                         # last cell
 """
 
-import ast
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from matplotlib.figure import Figure
 
 from xray_helpers.data import Dataset, Source, find_source
 from xray_helpers.errors import KitError
+from xray_helpers.injected import injected_names
 from xray_helpers.models.recipe import Recipe
 from xray_helpers.models.recipes import choose_recipe
 from xray_helpers.page import show_figure, warning_box
 from xray_helpers.paths import runs_folder
 from xray_helpers.runs.compare import same_data
-from xray_helpers.runs.record import RunFolder, mark_text, write_json
+from xray_helpers.runs.record import RunFolder, all_marks, mark_text, write_json
 from xray_helpers.runs.store import list_runs
 from xray_helpers.settings import (
     NOTEBOOKS,
@@ -30,6 +30,8 @@ from xray_helpers.settings import (
 )
 from xray_helpers.settings_check import check_settings
 
+_GENERATED, _RANDOM = "generated pictures", "random weights"
+TIMING = "timing.json"
 # Tasks of the notebooks that keep a record; None where a setting says which.
 _TASKS = {"01_task1": "task1", "02_task2": "task2", "04_cpu_vs_gpu": None}
 
@@ -76,6 +78,9 @@ class Run:
 
     def record_data(self, data: Dataset) -> None:
         """Write down what the run was trained and tested on."""
+        self.record.reopen(without=("model", "training", "test"))
+        if data.source.kind == "generated" and _GENERATED not in self.marks:
+            self.add_mark(_GENERATED, data.source.note)
         counts = {s: c for s, c in data.counts.to_dict().items() if sum(c.values())}
         self.record.update(
             data={
@@ -93,14 +98,20 @@ class Run:
     def record_model(self, model: Any, recipe: Recipe, weights: Any) -> None:
         """Write down the model: recipe, weights, layers, parameters and megabytes."""
         from xray_helpers.models.build import describe
+        from xray_helpers.models.graph import is_graph, trace
 
+        self.marks = [mark for mark in self.marks if mark != _RANDOM]
+        self.record.reopen(without=("training", "test"), marks=self.marks)
         if weights.kind == "random" and recipe.backbone:
-            self.add_mark("random weights", weights.note)
-        self.recipe = recipe
-        self.record.update(model=describe(model, recipe, weights.kind))
+            self.add_mark(_RANDOM, weights.note)
+        size = self.settings.image_size
+        self.record.update(model=describe(model, recipe, weights.kind, (size, size, 3)))
+        if is_graph(model):
+            trace(model).find(self.settings.tsne_layer)  # better said now than after the training
 
     def record_training(self, training: Any) -> None:
         """Write down history and times, and keep the model where the settings ask for it."""
+        self.record.reopen(without=("test",))
         self.record.add_table("history.csv", training.history)
         self.record.record["environment"].update(training.environment)
         self.record.update(training=training.summary())
@@ -109,6 +120,7 @@ class Run:
 
     def record_test(self, result: Any) -> None:
         """Write down the test figures and every picture's prediction."""
+        self.record.reopen()
         self.record.add_table("predictions.csv", result.predictions)
         self.record.update(test=result.figures())
 
@@ -121,20 +133,47 @@ class Run:
         everything = list_runs(self.folder.parent)
         return same_data(everything, mine["data"]["fingerprint"], mine)
 
-    def record_file(self, name: str, content: Any) -> None:
-        """Put a JSON file of the notebook's own into the run's folder."""
-        write_json(self.folder / name, content)
+    def record_timing(self, timing: dict[str, Any]) -> None:
+        """Write down `timing.json`, and the devices, pictures and weights it is about."""
+        from xray_helpers.models.weights import Weights
 
-    def show(self, figure: Figure, name: str, alt: str = "") -> None:
-        """Mark a figure, save it as `figures/<name>.png` where there is a run, and show it."""
-        show_figure(figure, self.mark, self.record and self.folder, name, alt)
+        first = timing["rows"][0]
+        self.record.reopen()
+        write_json(self.folder / TIMING, timing)
+        gpus = [row["device"] for row in timing["rows"] if row["device"] != "cpu"]
+        self.record.record["environment"].update(gpus=gpus[:1], threads=first["threads"])
+        self.record.update(
+            data={
+                "kind": self.source.kind,
+                "root": str(self.source.root),
+                "fingerprint": first["data_fingerprint"],
+            },
+            model={
+                "recipe": self.recipe.name,
+                "changed": {name: getattr(self.recipe, name) for name in self.recipe.changed},
+                "backbone": self.recipe.backbone,
+                "weights": first["weights"],
+            },
+        )
+        if Weights(first["weights"]).kind == "random":
+            self.add_mark(_RANDOM)
+
+    def show(self, figure: Figure, name: str, alt: str = "", records: Sequence[dict] = ()) -> None:
+        """Mark a figure, save it as `figures/<name>.png` where there is a run, and show it.
+
+        `records` are those of other runs that the figure shows: it bears their marks too.
+        """
+        marks = all_marks([{"marks": self.marks}, *records])
+        show_figure(figure, marks, self.record and self.folder, name, alt)
 
     def complete(self) -> None:
         """Close the run: the last cell of a notebook."""
         if self.record is None:
             return
         missing = [s for s in ("data", "model", "training", "test") if s not in self.record.record]
-        if missing and self.notebook != "04_cpu_vs_gpu":
+        if self.notebook == "04_cpu_vs_gpu":
+            missing = [] if (self.folder / TIMING).is_file() else [TIMING]
+        if missing:
             raise KitError(
                 f"The run has no {', '.join(missing)} yet; run the cells above this one first."
             )
@@ -169,6 +208,7 @@ def begin(notebook: str, namespace: Mapping[str, Any]) -> Run:
         if isinstance(settings, ModelSettings):
             task = _TASKS.get(notebook) or settings.task
             recipe = choose_recipe(task, settings.model_dump())
+        _check_files(settings)
     except KitError as error:
         if keeps_record:
             _refused(notebook, task, values, error)
@@ -190,6 +230,17 @@ def begin(notebook: str, namespace: Mapping[str, Any]) -> Run:
     return run
 
 
+def _check_files(settings: Settings) -> None:
+    """Stop where a file that the settings name is not there or not what it should be."""
+    from xray_helpers.models.weights import check_setting
+    from xray_helpers.training.cpu_gpu import read_timing
+
+    if isinstance(settings, ModelSettings):
+        check_setting(settings.weights)
+    for path in getattr(settings, "merge_paths", []):
+        read_timing(path)
+
+
 def _choose_pictures(run: Run) -> None:
     """Decide where the run's pictures come from, and say so."""
     try:
@@ -199,7 +250,7 @@ def _choose_pictures(run: Run) -> None:
             run.record.fail(f"KitError: {error}")
         raise
     if run.source.kind == "generated":
-        run.add_mark("generated pictures", run.source.note)
+        run.add_mark(_GENERATED, run.source.note)
     print(f"Pictures: {run.source.root} ({run.source.kind})")
 
 
@@ -211,40 +262,10 @@ def _refused(notebook: str, task: str | None, values: Mapping, error: KitError) 
         RunFolder(
             runs_folder(runs if isinstance(runs, str) else "auto"),
             notebook,
-            task if task in ("task1", "task2") else "task",
+            task if task in ("task1", "task2") else "task1",
             "refused",
             plain,
         ).fail(f"KitError: {error}")
-
-
-def injected_names(namespace: Mapping[str, Any]) -> set[str]:
-    """Names that papermill has passed to the notebook that is running now.
-
-    Papermill puts them into a cell that starts with `# Parameters`, behind the notebook's own
-    parameters cell. Only the latest such cell counts, and only if the parameters cell was not
-    run again after it (as when a student edits the settings and runs the cells by hand).
-    """
-    sources = [str(source) for source in namespace.get("In", [])]
-    passed = [i for i, s in enumerate(sources) if s.startswith("# Parameters\n")]
-    own = [i for i, s in enumerate(sources) if _assigned(s) >= {"runs_dir", "smoke"}]
-    if not passed or (own and own[-1] > passed[-1]):
-        return set()
-    return _assigned(sources[passed[-1]])
-
-
-def _assigned(source: str) -> set[str]:
-    """Names assigned at the top level of a cell."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # a cell with magics
-        return set()
-    return {
-        target.id
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
 
 
 def _close_earlier() -> None:

@@ -57,6 +57,7 @@ Text = Annotated[str, BeforeValidator(_not_a_truth_value), BeforeValidator(_numb
 YesNo = bool
 
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
+LOSSES = ("binary_crossentropy", "categorical_crossentropy")
 INITIALIZERS = ("glorot_uniform", "he_normal", "random_normal", "zeros")
 
 
@@ -110,13 +111,11 @@ class ModelSettings(PictureSettings):
     initializer: _one_of(INITIALIZERS) | None = Field(
         None, description="How new weights start (those of the head, all of the cnn's)."
     )
+    loss: _one_of(LOSSES) | None = Field(None, description="What training makes small.")
     optimizer: _one_of(OPTIMIZERS) | None = Field(None, description="How weights are stepped.")
     learning_rate: _number(gt=0, le=10) | None = Field(None, description="Size of a step.")
     batch_size: _whole(ge=1, le=4096) | None = Field(None, description="Pictures a step.")
     image_size: _whole(ge=32, le=1024) = Field(224, description="Side of the pictures in pixels.")
-    class_weight: YesNo = Field(
-        False, description="Weigh each class by the inverse of its share of training pictures."
-    )
     leaks: _one_of(("keep", "drop_train")) = Field(
         "keep",
         description="What to do with patients in both train and test: keep them, or drop their "
@@ -138,6 +137,9 @@ class TaskSettings(ModelSettings):
     )
     patience: _whole(ge=1) | None = Field(
         None, description="Epochs without a better validation loss before training stops."
+    )
+    class_weight: YesNo = Field(
+        False, description="Weigh each class by the inverse of its share of training pictures."
     )
     augment_views: _whole(ge=0, le=100) = Field(
         0, description="Augmented views a training picture; 0: none."
@@ -194,7 +196,9 @@ class TimingSettings(ModelSettings):
     """Settings of 04_cpu_vs_gpu."""
 
     task: _one_of(("task1", "task2")) = Field("task1", description="Whose training is timed.")
-    epochs: _whole(ge=1, le=100) = Field(2, description="Timed epochs, behind one for warming up.")
+    epochs: _whole(ge=1, le=100) = Field(
+        2, description="Timed epochs, behind a few steps for warming up."
+    )
     merge: Text = Field(
         "", description="timing.json files from other machines, comma-separated; '' for none."
     )

@@ -118,7 +118,7 @@ def test_compare_puts_runs_side_by_side(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"status": "started"}, "is not complete"),
+        ({"status": "started"}, "has no test result"),
         ({"data": {"fingerprint": "two"}}, "cannot be compared"),
         ({"task": "task2"}, "cannot be compared"),
     ],

@@ -269,7 +269,12 @@ def test_a_picture_too_small_for_the_backbone_is_refused():
 
 def test_ones_own_model_keeps_the_training_of_the_recipe():
     mine = own_recipe(choose_recipe("task1", {"epochs": 7}), "my-network")
-    assert (mine.name, mine.backbone, mine.epochs, mine.changed) == ("my-network", None, 7, ())
+    assert (mine.name, mine.backbone, mine.epochs, mine.changed) == (
+        "my-network",
+        None,
+        7,
+        ("epochs",),
+    )
 
 
 # --- random weights -----------------------------------------------------------------------------
@@ -406,7 +411,7 @@ def test_the_models_section_of_the_record():
 
     chosen = choose_recipe("task1", {"backbone": "cnn", "dropout": 0.5, "image_size": 32})
     model = build_model(chosen, TASK1, NONE, image_size=32)
-    section = describe(model, chosen, "none")
+    section = describe(model, chosen, "none", (32, 32, 3))
     assert section["recipe"] == "t1-default"
     assert section["backbone"] == "cnn"
     assert section["changed"] == {"backbone": "cnn", "dropout": 0.5}
@@ -426,7 +431,9 @@ def test_a_second_model_in_the_same_kernel_has_the_same_words_in_its_record():
 
     chosen = choose_recipe("task1", {"backbone": "cnn"})
     for _ in range(2):
-        section = describe(build_model(chosen, TASK1, NONE, image_size=32), chosen, "none")
+        section = describe(
+            build_model(chosen, TASK1, NONE, image_size=32), chosen, "none", (32, 32, 3)
+        )
     assert (section["optimizer"], section["loss"]) == ("adam", "binary_crossentropy")
 
 
@@ -437,11 +444,11 @@ def test_losses_of_every_form_have_a_name_and_an_uncompiled_model_is_told_so():
     model = keras.Model(x, keras.layers.Dense(1)(keras.layers.Flatten()(x)))
     mine = own_recipe(RECIPES["t1-default"], "mine")
     with pytest.raises(KitError, match="not compiled"):
-        describe(model, mine, "none")
+        describe(model, mine, "none", (32, 32, 3))
     for loss in (
         "binary_crossentropy",
         keras.losses.BinaryCrossentropy(),
         keras.losses.binary_crossentropy,
     ):
         model.compile("sgd", loss=loss)
-        assert describe(model, mine, "none")["loss"] == "binary_crossentropy"
+        assert describe(model, mine, "none", (32, 32, 3))["loss"] == "binary_crossentropy"

@@ -559,7 +559,7 @@ def test_a_half_written_file_never_has_the_final_name(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(figure, "savefig", breaks)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(KitError, match="disk full"):
         plotting.save(figure, path)
     assert seen[0][0] != path
     assert seen[0][1] == path.read_bytes() == b"earlier"

@@ -9,7 +9,8 @@ import pytest
 from xray_helpers import page, session
 from xray_helpers.data import Source
 from xray_helpers.errors import KitError
-from xray_helpers.session import begin, injected_names
+from xray_helpers.injected import injected_names
+from xray_helpers.session import begin
 from xray_helpers.settings import NOTEBOOKS
 
 PARAMETERS = "recipe = None\nepochs = None\nruns_dir = 'auto'\nsmoke = False\n"
@@ -206,13 +207,48 @@ def test_generated_pictures_and_smoke_runs_are_marked(tmp_path, monkeypatch, cap
 
 def test_random_weights_are_marked_once(run, monkeypatch):
     import xray_helpers.models.build as build
+    import xray_helpers.models.graph as graph
 
-    monkeypatch.setattr(build, "describe", lambda model, recipe, weights: {"weights": weights})
+    def describe(model, recipe, weights, shape):
+        return {"weights": weights}
+
+    monkeypatch.setattr(build, "describe", describe)
+    monkeypatch.setattr(graph, "is_graph", lambda model: False)
     random = SimpleNamespace(kind="random", note="Nothing learnt.")
     run.record_model(None, run.recipe, random)
     run.record_model(None, run.recipe, random)
     assert run.record.record["marks"] == ["random weights"]
     assert run.record.record["model"]["weights"] == "random"
+
+
+def test_a_complete_record_never_mixes_two_models(run, tmp_path, monkeypatch):
+    import xray_helpers.models.build as build
+    import xray_helpers.models.graph as graph
+
+    monkeypatch.setattr(build, "describe", lambda *facts: {})
+    monkeypatch.setattr(graph, "is_graph", lambda model: False)
+    run.record.update(data={}, model={}, training={}, test={})
+    run.complete()
+    plan = run.recipe
+    run.record_model(None, plan, SimpleNamespace(kind="none"))  # the cells are run again
+    (record,) = records(tmp_path)
+    assert (record["status"], record["finished_at"]) == ("started", None)
+    assert "training" not in record
+    assert "test" not in record
+    with pytest.raises(KitError, match="has no training, test yet"):
+        run.complete()
+    assert run.recipe is plan  # and the model can be built again from the recipe
+
+
+def test_an_own_model_behind_random_weights_is_not_marked_random(run, monkeypatch):
+    import xray_helpers.models.build as build
+    import xray_helpers.models.graph as graph
+
+    monkeypatch.setattr(build, "describe", lambda *facts: {})
+    monkeypatch.setattr(graph, "is_graph", lambda model: False)
+    run.record_model(None, run.recipe, SimpleNamespace(kind="random", note="Nothing learnt."))
+    run.record_model(None, run.recipe, SimpleNamespace(kind="none"))
+    assert "random weights" not in run.record.record["marks"]
 
 
 def test_a_cell_that_raises_marks_the_run_failed_and_running_on_completes_it(run, tmp_path):

@@ -170,6 +170,8 @@ def load_data(
     table = read_table(source.root, task)
     pictures, set_aside = read_pictures(list(table["path"]), image_size, progress)
     table = table.drop(index=table.index[[u.index for u in set_aside]]).reset_index(drop=True)
+    if (table["source"] == "generated").any() and source.kind != "generated":
+        source = Source(source.root, "generated", _GENERATED_NOTE)
     classes = TASK_CLASSES[task]
     _check_not_empty(table, classes, source.root)
     fingerprint = _fingerprint(table)

@@ -173,22 +173,32 @@ def count_parameters(model: keras.Model) -> dict[str, int]:
     return {"total": total, "trainable": trainable, "non_trainable": total - trainable}
 
 
-def layer_table(model: keras.Model) -> pd.DataFrame:
-    """One row a layer: name, type, output shape (without the batch), parameters, trainable ones."""
+def layer_table(model: keras.Model, nested: bool = False) -> pd.DataFrame:
+    """One row a layer: name, type, output shape (without the batch), parameters, trainable ones.
+
+    With `nested`, the layers inside a backbone stand in its place, as `backbone/layer`.
+    """
+    return pd.DataFrame(_layer_rows(model, nested, ""))
+
+
+def _layer_rows(model: keras.Model, nested: bool, prefix: str) -> list[dict]:
     rows = []
     for layer in model.layers:
+        if nested and isinstance(layer, keras.Model):
+            rows += _layer_rows(layer, nested, f"{prefix}{layer.name}/")
+            continue
         counts = count_parameters(layer)
         shape = getattr(getattr(layer, "output", None), "shape", None)
         rows.append(
             {
-                "layer": layer.name,
+                "layer": prefix + layer.name,
                 "type": type(layer).__name__,
                 "output": "×".join(str(n) for n in shape[1:]) if shape else "",
                 "parameters": counts["total"],
                 "trainable": counts["trainable"],
             }
         )
-    return pd.DataFrame(rows)
+    return rows
 
 
 def regularisation(model: keras.Model) -> list[str]:
@@ -205,8 +215,13 @@ def regularisation(model: keras.Model) -> list[str]:
     return found
 
 
-def describe(model: keras.Model, recipe: Recipe, weights: str) -> dict:
-    """The `model` section of `run.json`: recipe, backbone, weights, layers, parameters, size."""
+def describe(model: keras.Model, recipe: Recipe, weights: str, shape: tuple[int, int, int]) -> dict:
+    """The `model` section of `run.json`: recipe, backbone, weights, layers, parameters, size.
+
+    `shape` is that of a picture: a model without `keras.Input` gets its weights from it.
+    """
+    if not model.built:
+        model(np.zeros((1, *shape), np.float32))
     check_compiled(model)
     counts = count_parameters(model)
     return {

@@ -66,7 +66,7 @@ class Recipe:
     batch_size: int = 10
     steps_per_epoch: int | None = None
     validation_steps: int | None = None
-    patience: int | None = 10
+    patience: int | None = 20
     convolutions: str | None = None
     report: str | None = None
     reported: str | None = None

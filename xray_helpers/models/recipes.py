@@ -49,6 +49,11 @@ def choose_recipe(task: str, settings: Mapping[str, Any]) -> Recipe:
             f"recipe='{name}' belongs to {recipe.task}, this is {task}; choose one of: {mine}."
         )
     recipe = recipe.override(settings)
+    if task == "task1" and recipe.loss == "categorical_crossentropy":
+        raise KitError(
+            "loss='categorical_crossentropy' needs one output a class, but the model of task 1 has "
+            "one output, the probability of covid; use loss='binary_crossentropy'."
+        )
     size, smallest = settings.get("image_size"), BACKBONES[recipe.backbone].smallest_size
     if size is not None and size < smallest:
         raise KitError(
@@ -64,4 +69,6 @@ def own_recipe(recipe: Recipe, name: str) -> Recipe:
     The training settings (epochs, batch size, patience) stay those of `recipe`; optimizer and
     loss are the ones that the model was compiled with.
     """
-    return replace(recipe, name=name, backbone=None, head="own", changed=())
+    training = {"epochs", "batch_size", "steps_per_epoch", "validation_steps", "patience"}
+    changed = tuple(name for name in recipe.changed if name in training)
+    return replace(recipe, name=name, backbone=None, head="own", changed=changed)

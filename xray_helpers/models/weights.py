@@ -55,13 +55,8 @@ def find_weights(backbone: str, setting: str = "auto") -> Weights:
     if setting == "random":
         return Weights("random", note=_RANDOM_NOTE.format(reason="as weights='random' asks"))
     if setting not in ("auto", "imagenet"):
-        path = resolve(setting)
-        if not path.is_file():
-            raise KitError(
-                f"weights='{setting}': there is no file {path}; "
-                "use auto, imagenet, random or the path of a weights file."
-            )
-        return Weights(str(path), path)
+        check_setting(setting)
+        return Weights(str(resolve(setting)), resolve(setting))
     file = find_file(info) or _download(info)
     if file is not None:
         return Weights("imagenet", file)
@@ -81,6 +76,19 @@ _RANDOM_NOTE = (
     "Random weights ({reason}): the backbone has learnt nothing from other pictures, so accuracies "
     "are lower than with ImageNet weights. The run is marked and is not a result to report."
 )
+
+
+def check_setting(setting: str) -> None:
+    """Stop where the setting `weights` is neither a word it may be nor a file.
+
+    Raises:
+        KitError: says so.
+    """
+    if setting not in ("auto", "imagenet", "random") and not resolve(setting).is_file():
+        raise KitError(
+            f"weights='{setting}': there is no file {resolve(setting)}; "
+            "use auto, imagenet, random or the path of a weights file."
+        )
 
 
 def weights_folders() -> list[Path]:
@@ -163,7 +171,7 @@ def _download(backbone: Backbone, url: str | None = None) -> Path | None:
                 file_hash=backbone.md5,
                 hash_algorithm="md5",
             )
-            return (folder / partial).rename(folder / backbone.weights_file)
+            return (folder / partial).replace(folder / backbone.weights_file)
         except Exception:  # whatever went wrong on the way, there are no weights
             return None
         finally:

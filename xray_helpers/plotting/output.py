@@ -105,16 +105,21 @@ def save(figure: Figure, path: Path, dpi: int = LEAST_DPI) -> Path:
         ``path``.
 
     Raises:
-        KitError: the name does not end in ``.png``.
+        KitError: the name does not end in ``.png``, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise KitError(f"Figures are saved as PNG: {path.name!r} must end in '.png'.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(beside, format="png", dpi=max(dpi, LEAST_DPI))
         beside.replace(path)
+    except OSError as error:
+        raise KitError(
+            f"The figure {path} cannot be saved ({error.strerror or error}); "
+            "free some space, or name another runs_dir."
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
     return path

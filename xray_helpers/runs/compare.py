@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from xray_helpers.settings import TaskSettings
+
 
 def same_data(records: Sequence[dict], fingerprint: str, current: dict | None = None) -> list[dict]:
     """The complete, tested runs on the same pictures, oldest first.
@@ -28,7 +30,13 @@ def same_data(records: Sequence[dict], fingerprint: str, current: dict | None = 
 def run_name(record: dict[str, Any]) -> str:
     """A short name for tables and figures: recipe, backbone, other changes, last four of the id."""
     model = record.get("model", {})
+    settings = record.get("settings", {})
     changes = [f"{k}={v}" for k, v in model.get("changed", {}).items() if k != "backbone"]
+    changes += [
+        f"{name}={settings[name]}"
+        for name in ("image_size", "augment_views", "class_weight", "leaks", "seed")
+        if settings.get(name, usual := TaskSettings.model_fields[name].default) != usual
+    ]
     parts = [model.get("recipe") or record["id"], model.get("backbone") or "", *changes]
     return " ".join(p for p in parts if p) + f" #{record['id'][-4:]}"
 

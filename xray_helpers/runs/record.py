@@ -11,7 +11,7 @@ import platform
 import secrets
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -62,9 +62,18 @@ class RunFolder:
         self.record.update(sections)
         self.write()
 
+    def reopen(self, without: Sequence[str] = (), **sections: Any) -> None:
+        """Make the run "started" again and drop sections that no longer hold.
+
+        For when a cell is run again: a complete record never mixes two models.
+        """
+        for name in without:
+            self.record.pop(name, None)
+        self.update(status="started", error=None, finished_at=None, **sections)
+
     def add_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a table into the run's folder as CSV, whole."""
-        write_text(self.folder / name, table.to_csv(index=False))
+        write_text(self.folder / name, table.to_csv(index=False, lineterminator="\n"))
 
     def complete(self) -> None:
         """Mark the run complete: for the notebook's last cell."""
@@ -99,6 +108,12 @@ def mark_text(marks: Sequence[str]) -> str:
     return f"{' · '.join(marks)}: not a result" if marks else ""
 
 
+def all_marks(records: Iterable[dict[str, Any]]) -> str:
+    """`mark_text` of a figure that shows several runs: the marks of all of them."""
+    marks = (mark for record in records for mark in record.get("marks", []))
+    return mark_text(list(dict.fromkeys(marks)))
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -116,7 +131,7 @@ def write_text(path: Path, text: str) -> None:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", newline="\n")
         part.replace(path)
     except OSError as error:
         raise KitError(f"{path} cannot be written: {error.strerror}; free some space.") from error
@@ -149,7 +164,7 @@ def environment() -> dict[str, Any]:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "cpu": _cpu(),
-        "gpus": [],
+        "gpus": None,
         "threads": None,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "git_commit": _git_commit(),

@@ -19,7 +19,16 @@ import pandas as pd
 from xray_helpers.errors import KitError
 
 TIMING_SCHEMA = 1
-ROW = {"work", "device", "host", "threads", "data_fingerprint", "seconds_epoch", "seconds_total"}
+ROW = {
+    "work",
+    "weights",
+    "device",
+    "host",
+    "threads",
+    "data_fingerprint",
+    "seconds_epoch",
+    "seconds_total",
+}
 MODEL_SETTINGS = (
     "recipe", "backbone", "weights", "unfreeze", "dropout", "l2", "initializer", "optimizer",
     "learning_rate", "batch_size", "leaks",
@@ -70,15 +79,20 @@ def _in_own_process(order: dict[str, Any], *, hide_gpu: bool) -> list[dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         order_file, result_file = Path(folder) / "order.json", Path(folder) / "result.json"
         order_file.write_text(json.dumps(order), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", "xray_helpers.training.cpu_gpu", order_file, result_file],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise KitError(f"The process that measures ended with an error: {last}")
+        with (Path(folder) / "errors.txt").open("w+", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "xray_helpers.training.cpu_gpu", order_file, result_file],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+            for line in process.stdout:  # what it is doing, as it goes on
+                print(line, end="")
+            if process.wait():
+                errors.seek(0)
+                last = (errors.read().strip().splitlines() or ["no message"])[-1]
+                raise KitError(f"The process that measures ended with an error: {last}")
         return json.loads(result_file.read_text(encoding="utf-8"))
 
 
@@ -91,6 +105,8 @@ def measure(order: dict[str, Any]) -> list[dict[str, Any]]:
     from xray_helpers.training.device import device_facts
     from xray_helpers.training.timing import time_uncached
 
+    seen = device_facts()["gpus"]
+    print(f"On {', '.join(seen) if seen else 'the CPU'}: pictures and model …", flush=True)
     source = Source(Path(order["data_root"]), order["data_kind"])
     data = load_data(
         order["task"],
@@ -107,11 +123,11 @@ def measure(order: dict[str, Any]) -> list[dict[str, Any]]:
         recipe, data.classes, weights, image_size=order["image_size"], calibrate_on=pictures
     )
     targets = targets_for(model, model.output_shape[-1], labels, len(data.classes))
-    started = time.perf_counter()
+    print(f"Training, {order['epochs']} epochs behind the warm-up …", flush=True)
     times = time_uncached(
         model, pictures, targets, recipe.batch_size, order["epochs"], order["seed"]
     )
-    total = time.perf_counter() - started
+    print("Toy convolution …", flush=True)
     toy = time_toy_convolution(order["toy_repeats"])
     facts = device_facts()
     here = {
@@ -120,6 +136,7 @@ def measure(order: dict[str, Any]) -> list[dict[str, Any]]:
         "host": socket.gethostname(),
         "threads": facts["threads"],
         "data_fingerprint": data.fingerprint,
+        "weights": weights.kind,
     }
     return [
         {
@@ -127,7 +144,7 @@ def measure(order: dict[str, Any]) -> list[dict[str, Any]]:
             **here,
             "seconds_epoch": times["uncached_epoch"],
             "seconds_step": times["uncached_step"],
-            "seconds_total": total,
+            "seconds_total": times["uncached_total"],
         },
         {
             "work": "toy convolution",

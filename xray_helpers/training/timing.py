@@ -20,11 +20,11 @@ def time_uncached(
 ) -> dict[str, float]:
     """Train for a few epochs through all layers, time it, and put the weights back.
 
-    What a cached epoch takes says nothing about a backbone; this does. Two steps for warming up
-    (compiling, first memory) are not counted, nor is validation.
+    What a cached epoch takes says nothing about a backbone; this does. Steps for warming up
+    (compiling, first memory), one of each batch size, are not counted, nor is validation.
 
     Returns:
-        `uncached_epoch` and `uncached_step`: medians, in seconds.
+        `uncached_epoch` and `uncached_step`: medians, in seconds; `uncached_total`: all epochs.
     """
     weights = model.get_weights()
     probe = whole_model(model, pictures.shape[1:])
@@ -34,8 +34,9 @@ def time_uncached(
     order = training_order(len(pictures), 0, epochs + 1, seed)
     timer = StepTimer()
     try:
-        warm_up = training_batches([pictures], targets, order[:1], batch_size)
-        probe.fit(warm_up, steps_per_epoch=min(2, steps), shuffle=False, verbose=0)
+        # A full batch and, where there is one, an epoch's smaller last one.
+        few = order[:1, : batch_size + len(pictures) % batch_size]
+        probe.fit(training_batches([pictures], targets, few, batch_size), shuffle=False, verbose=0)
         batches = training_batches([pictures], targets, order[1:], batch_size)
         probe.fit(
             batches,
@@ -50,4 +51,5 @@ def time_uncached(
     return {
         "uncached_epoch": float(np.median(timer.epochs)),
         "uncached_step": float(np.median(timer.steps)),
+        "uncached_total": float(np.sum(timer.epochs)),
     }

@@ -32,12 +32,13 @@ class StepTimer(keras.callbacks.Callback):
         self.step_start = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Stop the step's clock."""
-        self.steps.append(time.perf_counter() - self.step_start)
+        """Stop the step's clock, and for now the epoch's."""
+        self.last_step = time.perf_counter()
+        self.steps.append(self.last_step - self.step_start)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Stop the epoch's clock, validation included."""
-        self.epochs.append(time.perf_counter() - self.epoch_start)
+        """Note the epoch's time up to its last step: validation does not count."""
+        self.epochs.append(self.last_step - self.epoch_start)
 
 
 class Watch(StepTimer):

@@ -81,7 +81,8 @@ def write_demo(
             return folder
         raise KitError(
             f"The generated pictures could not be written to {folder} ({error.strerror or error}); "
-            "name a folder on a disk with room where you may write."
+            "name a folder on a disk with room where you may write (where the notebooks draw them, "
+            "set XRAY_CACHE)."
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
