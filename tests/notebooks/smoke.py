@@ -11,7 +11,11 @@ from pathlib import Path
 
 import papermill
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+from xray_helpers.settings import NOTEBOOKS as SETTINGS
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+# By name: a student's executed copies may lie beside them.
+NOTEBOOKS = [FOLDER / f"{name}.ipynb" for name in SETTINGS]
 
 
 def write_copies(folder: Path) -> list[Path]:
