@@ -126,8 +126,7 @@ def _patients(seen: Seen) -> Iterator[Finding]:
         what = "test results partly measure" if "test" in splits else "early stopping sees"
         message = (
             f"Patient {patient} has pictures in {_and(splits)}, so {what} whether the patient is "
-            "recognised; leave out one side (the setting leaks='drop_train' leaves out the training "
-            "pictures)."
+            "recognised; leave out one side (the setting leaks='drop_train' leaves out train's)."
         )
         paths = [path for paths in rows_of_folders["paths"] for path in paths]
         yield Finding("patient_in_two_splits", "error", message, paths)
