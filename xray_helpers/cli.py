@@ -130,10 +130,10 @@ def _result(record: dict) -> str:
     """The end of a run's line: its test accuracy, or its error."""
     if record["status"] in ("failed", "unreadable"):
         return (record.get("error") or "").partition("\n")[0][:100]
-    if record["status"] != "complete" or "test" not in record:
-        return record.get("notebook", "")
-    test = record["test"]["accuracy"]
     marks = f"  [{' · '.join(record['marks'])}]" if record.get("marks") else ""
+    if record["status"] != "complete" or "test" not in record:
+        return record.get("notebook", "") + marks
+    test = record["test"]["accuracy"]
     interval = f"({test['low']:.3f} to {test['high']:.3f}, n = {test['n']})"
     return f"test accuracy {test['value']:.3f} {interval}{marks}"
 
