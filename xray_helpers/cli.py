@@ -80,31 +80,21 @@ def data_demo(folder: Path, seed: int, per_class: int | None, test_per_class: in
 
 
 @main.command()
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def recipes(as_json: bool) -> None:
-    """List the named recipes, for `-p recipe NAME`."""
-    from xray_helpers.models.recipes import RECIPES
+def recipes(name: str | None, as_json: bool) -> None:
+    """List the named recipes, for `-p recipe NAME`; with NAME, everything about one."""
+    from xray_helpers.models.catalogue import recipe_lines, recipe_page
+    from xray_helpers.models.recipes import RECIPES, find_recipe
 
+    chosen = [find_recipe(name)] if name else list(RECIPES.values())
     if as_json:
-        from xray_helpers.models.build import recipe_counts
+        from xray_helpers import quiet_import  # noqa: F401
+        from xray_helpers.models.describe import recipe_counts
 
-        click.echo(json_module.dumps([recipe_counts(r) for r in RECIPES.values()], indent=2))
-        return
-    for task, title in (("task1", "01_task1"), ("task2", "02_task2")):
-        click.echo(f"{title}: -p recipe NAME, or none for t{task[-1]}-default")
-        for recipe in (r for r in RECIPES.values() if r.task == task):
-            source = f"report {recipe.report}" if recipe.report else "start here"
-            head = " > ".join(part for part in (recipe.convolutions, recipe.head) if part)
-            last = {0: "", -1: "all trained"}.get(
-                recipe.unfreeze, f"last {recipe.unfreeze} trained"
-            )
-            click.echo(f"  {recipe.name:22} {source:10}  {recipe.backbone} {last}".rstrip())
-            click.echo(f"  {'':22} {'':10}  {head}")
-            click.echo(
-                f"  {'':22} {'':10}  {recipe.optimizer} {recipe.learning_rate:g}, "
-                f"{recipe.epochs} epochs"
-                + (f"; reported: {recipe.reported}" if recipe.reported else "")
-            )
+        click.echo(json_module.dumps([recipe_counts(r) for r in chosen], indent=2))
+    else:
+        click.echo(recipe_page(chosen[0]) if name else "\n".join(recipe_lines()))
 
 
 @main.command()
@@ -156,3 +146,26 @@ def compare(names: tuple[str, ...], runs_dir: str) -> None:
     if len({(r["task"], r["data"]["fingerprint"]) for r in records}) > 1:
         raise KitError("These runs are of different tasks or pictures and cannot be compared.")
     click.echo(side_by_side(comparison(records)).to_string())
+
+
+@main.command()
+@click.option("--clear", "empty", is_flag=True, help="Empty it; weights files stay.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def cache(empty: bool, as_json: bool) -> None:
+    """Show what was computed once and kept: features, search results, drawn pictures.
+
+    All of it is made again when it is needed.
+    """
+    from xray_helpers.training import cache_contents
+
+    if empty:
+        freed, left = cache_contents.clear(), cache_contents.others()
+        if as_json:
+            click.echo(json_module.dumps({"freed_bytes": freed, "left": left}, indent=2))
+            return
+        click.echo(f"Freed {cache_contents.megabytes(freed)}.")
+    items = cache_contents.contents()
+    if as_json:
+        click.echo(json_module.dumps(cache_contents.as_json(items), indent=2))
+    else:
+        click.echo(cache_contents.as_text(items))

@@ -16,6 +16,7 @@ from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES
 from xray_helpers.models.weights import find_file, reachable, weights_folders
 from xray_helpers.paths import cache_folder, project_root, resolve, runs_folder
+from xray_helpers.training.cache_room import cache_limit
 
 FREE_GIGABYTES = 3.0
 
@@ -44,7 +45,7 @@ def examine() -> list[Check]:
             ("project", _project),
             ("pictures", _pictures),
             ("runs folder", lambda: _folder(runs_folder())),
-            ("cache folder", lambda: _folder(cache_folder())),
+            ("cache folder", _cache),
             ("weights", _weights),
             ("Jupyter kernel", _kernel),
             ("cluster", _cluster),
@@ -126,6 +127,12 @@ def _folder(folder: Path) -> tuple[str, str]:
     free = shutil.disk_usage(there).free / 1e9
     found = f"{folder}, {free:.1f} GB free"
     return ("ok", found) if free > FREE_GIGABYTES else ("note", f"{found}; that is little.")
+
+
+def _cache() -> tuple[str, str]:
+    limit = cache_limit()
+    level, found = _folder(cache_folder())
+    return level, f"{found}; features may take {limit / 1e9:g} GB"
 
 
 def _weights() -> tuple[str, str]:

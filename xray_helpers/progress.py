@@ -1,6 +1,8 @@
 """One progress bar for notebooks and terminals."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
@@ -20,13 +22,27 @@ class _NotebookBar(tqdm):
         self._shown.update({"text/plain": str(self) if msg is None else msg}, raw=True)
 
 
+_shown = True
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Show no bar in the block: for many small pieces of work under one bar of their own."""
+    global _shown
+    before, _shown = _shown, False
+    try:
+        yield
+    finally:
+        _shown = before
+
+
 def progress_bar(text: str | None, total: int, unit: str = "picture") -> tqdm:
     """A bar to `update(n)` and `close()`, also as a context manager.
 
     In a notebook it is text that updates in place; in a terminal it is a tqdm bar on standard
     error. Without a text there is no bar.
     """
-    if text is None:
+    if text is None or not _shown:
         return tqdm(total=total, disable=True)
     try:
         from IPython import get_ipython

@@ -11,13 +11,15 @@ def facts(record: dict[str, Any]) -> str:
     """
     model, training, test = record["model"], record["training"], record["test"]
     seconds, data = training["seconds"], record["data"]
+    enhance = record["settings"].get("enhance", "")
     counts = {split: sum(classes.values()) for split, classes in data["counts"].items()}
     lines = [
         f"**Run** `{record['id']}`",
         "",
         f"- **Pictures:** {data['kind']}; "
         + ", ".join(f"{n} {split}" for split, n in counts.items())
-        + f"; {len(data['set_aside'])} set aside",
+        + f"; {len(data['set_aside'])} set aside"
+        + (f"; enhanced by {enhance.replace(',', ', ')}" if enhance else ""),
         f"- **Network:** {model['backbone'] or 'own'}, weights {model['weights']}; "
         f"{model['parameters']['total']:,} parameters, {model['parameters']['trainable']:,} of "
         f"them trained; {model['megabytes']:,} MB",
@@ -31,7 +33,8 @@ def facts(record: dict[str, Any]) -> str:
         + ", weights of the best epoch",
         f"- **Recipe:** {model['recipe']}"
         + "".join(f", {k} = {v}" for k, v in model["changed"].items()),
-        f"- **Training:** {model['optimizer']} at {model['learning_rate']:g}, {model['loss']}; "
+        f"- **Training:** {model['optimizer']} at {model['learning_rate']:g} "
+        f"({training.get('schedule', 'constant')}), {model['loss']}; "
         f"{training['epochs']} epochs of {training['steps_per_epoch']} steps, batch "
         f"{training['batch_size']}; best epoch {training['best_epoch']}; "
         f"{training['augment_views']} augmented views a picture",
@@ -55,6 +58,9 @@ def facts(record: dict[str, Any]) -> str:
             else ""
         ),
     ]
+    if test.get("p_columns", "probability") != "probability":
+        lines.append(f"- **Columns p_ of `predictions.csv`:** {test['p_columns']}")
+    lines += [f"- **Note:** {note}" for note in model.get("notes", [])]
     if record.get("marks"):
         lines += ["", f"**Not a result:** {' · '.join(record['marks'])}."]
     return "\n".join(lines)

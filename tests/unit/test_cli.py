@@ -37,7 +37,7 @@ def test_importing_the_kit_and_asking_for_help_imports_nothing_heavy():
 import sys
 from click.testing import CliRunner
 from xray_helpers.cli import main
-for words in (["--help"], ["data", "--help"], ["recipes"], ["runs"]):
+for words in (["--help"], ["data", "--help"], ["recipes"], ["recipes", "t1-cnn"], ["runs"]):
     assert CliRunner().invoke(main, words).exit_code == 0, words
 {HEAVY}
 """
@@ -46,7 +46,7 @@ for words in (["--help"], ["data", "--help"], ["recipes"], ["runs"]):
 
 def test_checking_settings_imports_no_tensorflow():
     code = (
-        "import sys; from xray_helpers.settings_check import check_settings; "
+        "import sys; from xray_helpers.settings.check import check_settings; "
         "from xray_helpers.data import load_data; from xray_helpers.models import choose_recipe; "
         "check_settings('02_task2', {}); print('tensorflow' in sys.modules)"
     )
@@ -131,13 +131,75 @@ def test_what_cannot_be_compared_is_refused(tmp_path, changes, said):
     assert said in done.stderr
 
 
-def test_recipes_in_words_and_as_json(monkeypatch):
-    assert "t2-default" in xray("recipes").output
+def test_recipes_fit_on_one_screen_a_line_each_the_default_first():
+    from xray_helpers.models.recipes import RECIPES
+
+    lines = xray("recipes").output.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 110
+    named = [line for line in lines if line.split(" ")[0] in RECIPES]
+    assert len(named) == len(RECIPES) == 26
+    for task in ("t1", "t2"):
+        mine = [line for line in named if line.startswith(task)]
+        assert mine[0].startswith(f"{task}-default") and "start here" in mine[0]
+        assert not any("start here" in line for line in mine[1:])
+    (line,) = [line for line in named if line.startswith("t2-resnet50-last3")]
+    assert line.split() == ["t2-resnet50-last3", "report", "A", "resnet50", "flatten,", "256",
+                            "head,", "last", "3", "0.27"]  # fmt: skip
+
+
+def test_the_reported_test_accuracy_is_the_one_in_the_reported_text():
+    from xray_helpers.models.recipes import RECIPES
+
+    for recipe in RECIPES.values():
+        if recipe.reported_test:
+            assert recipe.reported_test in recipe.reported
+        else:
+            assert "test" not in (recipe.reported or "")
+
+
+def test_one_recipe_with_everything_that_is_known_of_it():
+    said = xray("recipes", "t2-resnet50-last3").output
+    for text in (
+        "papermill 02_task2.ipynb out.ipynb -p recipe t2-resnet50-last3",
+        "flatten > dense256 relu > dense4 softmax",
+        "Reported: test accuracy 0.27.",
+        "chosen here: 40 epochs; batch 10",
+        "The report says the last 4 of 175 layers",
+        "none in this head",
+    ):
+        assert text in said
+    settings = {line.split()[0]: line.split()[-1] for line in said.splitlines() if line.strip()}
+    assert (settings["optimizer"], settings["learning_rate"]) == ("rmsprop", "0.0001")
+    assert (settings["unfreeze"], settings["schedule"]) == ("3", "constant")
+
+
+@pytest.mark.parametrize("name", ["t1-default", "t2-vgg16-last2", "t1-cnn"])
+def test_a_recipes_page_names_every_part_that_is_a_setting(name):
+    from dataclasses import fields
+
+    from xray_helpers.models.recipe import Recipe
+    from xray_helpers.settings import TaskSettings
+
+    said = xray("recipes", name).output
+    parts = {f.name for f in fields(Recipe)} & set(TaskSettings.model_fields)
+    assert parts <= {line.split()[0] for line in said.splitlines() if line.strip()}
+
+
+def test_an_unknown_recipe_gets_the_nearest_ones():
+    done = xray("recipes", "t2-resnet50-last4")
+    assert done.exit_code == 1
+    assert "did you mean t2-resnet50-last3" in done.stderr
+
+
+def test_recipes_as_json():
+    (one,) = json.loads(xray("recipes", "t1-default", "--json").output)
+    assert (one["name"], one["task"]) == ("t1-default", "task1")
     listed = json.loads(xray("recipes", "--json").output)
     by_name = {r["name"]: r for r in listed}
     assert {"t1-default", "t2-default"} <= by_name.keys()
     for recipe in listed:
-        assert recipe.keys() >= {
+        assert recipe.keys() == {
             *("name", "task", "backbone", "total", "trainable", "non_trainable"),
             *("report", "reported"),
         }

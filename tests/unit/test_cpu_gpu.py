@@ -7,7 +7,7 @@ import pytest
 from xray_helpers.data import Source
 from xray_helpers.errors import KitError
 from xray_helpers.quiet_import import tensorflow as tf
-from xray_helpers.settings_check import check_settings
+from xray_helpers.settings.check import check_settings
 from xray_helpers.training import cpu_gpu, measure_devices, merge_timings, read_timing
 
 
@@ -87,6 +87,24 @@ def test_one_device_is_not_enough_to_compare():
 def test_measurements_of_different_work_are_told_apart(change):
     _, notes = merge_timings([timing(row()), timing(row(device="GPU"), **change)])
     assert notes == [f"The measurements differ in {next(iter(change))}: totals cannot be compared."]
+
+
+def test_every_setting_of_the_model_is_part_of_the_order():
+    from xray_helpers.settings import ModelSettings, Settings
+
+    elsewhere = {*Settings.model_fields, "data_dir", "image_size"}
+    assert set(cpu_gpu.MODEL_SETTINGS) == set(ModelSettings.model_fields) - elsewhere
+
+
+def test_a_setting_that_an_older_file_does_not_have_was_at_its_default():
+    settings = cpu_gpu.timing_order(FakeRun())["settings"]
+    older = {name: value for name, value in settings.items() if name != "enhance"}
+    before = timing(row(), settings=older)
+    _, notes = merge_timings([before, timing(row(device="GPU"), settings=settings)])
+    assert notes == []
+    settings["enhance"] = "clahe"
+    _, notes = merge_timings([before, timing(row(device="GPU"), settings=settings)])
+    assert notes == ["The measurements differ in settings: totals cannot be compared."]
 
 
 def test_measurements_on_other_pictures_are_told_apart():
@@ -171,10 +189,18 @@ def test_the_work_is_measured_on_the_pictures_asked_for(new_data, monkeypatch):
     monkeypatch.setattr(data_package, "load_data", load_data)
     monkeypatch.setattr(cpu_gpu, "time_toy_convolution", lambda repeats: 0.5 * repeats)
     order = cpu_gpu.timing_order(
-        FakeRun(backbone="cnn", image_size=32, epochs=1, toy_repeats=4, leaks="drop_train")
+        FakeRun(
+            backbone="cnn",
+            image_size=32,
+            epochs=1,
+            toy_repeats=4,
+            leaks="drop_train",
+            enhance="crop",
+        )
     )
     training, toy = cpu_gpu.measure(order)
     assert asked["leaks"] == "drop_train"
+    assert asked["enhance"] == "crop"
     assert asked["image_size"] == 32
     assert asked["source"] == Source(Path("/pictures"), "other")
     assert training.keys() >= cpu_gpu.ROW

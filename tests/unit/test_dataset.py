@@ -206,6 +206,25 @@ def test_dropped_leaks_leave_pictures_and_rows_in_step(folder):
     assert dropped.fingerprint == kept.fingerprint  # the folder is the same
 
 
+def test_enhancement_changes_pixels_and_nothing_else(folder):
+    for path in folder.rglob("*.png"):
+        values = np.random.default_rng(len(path.name)).integers(90, 120, (12, 12), np.uint8)
+        Image.fromarray(values).save(path)
+    (folder / "all" / "test" / "normal" / "broken.png").write_bytes(b"")
+    plain, enhanced = load(folder), load(folder, enhance="crop,normalize")
+    assert enhanced.table.equals(plain.table)
+    assert enhanced.fingerprint == plain.fingerprint
+    assert enhanced.set_aside == plain.set_aside
+    assert np.ptp(plain.pictures) < 40
+    assert (np.ptp(enhanced.pictures, axis=(1, 2, 3)) == 255).all()
+    assert np.array_equal(load(folder, enhance="normalize, crop").pictures, enhanced.pictures)
+
+
+def test_a_misspelt_step_stops_the_loading(folder):
+    with pytest.raises(KitError, match="enhance: 'clae' is no step; did you mean 'clahe'"):
+        load(folder, enhance="crop,clae")
+
+
 def test_the_fingerprint_stands_for_pictures_labels_and_test_split_alone(folder):
     first = load(folder).fingerprint
     assert load(folder, seed=7).fingerprint == first

@@ -95,7 +95,8 @@ def test_the_test_section_of_the_record_is_json_with_n_and_interval(softmax4, ti
     write_json(tmp_path / "x.json", evaluate(softmax4, tiny_data4).figures())
     section = json.loads((tmp_path / "x.json").read_text())
     names = {f"{m}_{c}" for m in ("precision", "recall") for c in tiny_data4.classes}
-    assert section.keys() == {"loss", "accuracy", *names}
+    assert section.keys() == {"loss", "p_columns", "accuracy", *names}
+    assert section["p_columns"] == "probability"
     for name in ("accuracy", *names):
         assert section[name].keys() == {"value", "low", "high", "n"}
 
@@ -235,6 +236,15 @@ def test_features_that_never_change_do_no_harm(planted):
     assert 0 < share <= 1
 
 
+def test_pictures_with_the_same_features_all_lie_in_one_place():
+    """As behind a layer that starts from zeros; scikit-learn's t-SNE alone crashes there."""
+    same = np.full((12, 8), 3.0)
+    assert not tsne(same, 30).any()
+    assert separation(same, np.arange(12) % 2)["silhouette"] == 0
+    points, share = pca(same)
+    assert not points.any() and np.isnan(share)
+
+
 # --- a whole run's record -----------------------------------------------------------------------
 
 
@@ -294,3 +304,106 @@ def test_the_record_has_the_fields_that_scripts_rely_on(tmp_path, new_data, monk
     said = facts(record)
     assert record["id"] in said
     assert "n = 9" in said
+    assert "enhanced" not in said
+    enhanced = record | {"settings": record["settings"] | {"enhance": "crop,clahe"}}
+    assert "enhanced by crop, clahe" in facts(enhanced)
+
+
+def own_vgg16(size):
+    """The network of `t1-vgg16` as a student writes it."""
+    backbone = keras.applications.VGG16(
+        include_top=False, weights=None, input_shape=(size, size, 3)
+    )
+    backbone.trainable = False
+    inputs = keras.Input((size, size, 3))
+    x = L.Flatten()(backbone(inputs / 255))
+    x = L.Dense(256, activation="relu", name="feature_dense")(x)
+    model = keras.Model(inputs, L.Dense(1, activation="sigmoid")(L.Dropout(0.25)(x)))
+    model.compile("adam", loss="binary_crossentropy")
+    return model
+
+
+def all_keys(item):
+    """The keys of a record with what lies under them; lists of objects as one."""
+    if isinstance(item, dict):
+        return {key: all_keys(value) for key, value in item.items()}
+    if isinstance(item, list) and item and isinstance(item[0], dict):
+        return [all_keys(part) for part in item[:1]]
+    return None
+
+
+def test_a_model_of_ones_own_leaves_the_same_record_as_the_recipe(tmp_path, new_data, monkeypatch):
+    from xray_helpers import session
+    from xray_helpers.data import Source
+    from xray_helpers.models import Weights, build_model, count_parameters, own_recipe
+    from xray_helpers.report import facts
+    from xray_helpers.training import train
+
+    counts = count_parameters(own_vgg16(224))
+    assert (counts["total"], counts["trainable"]) == (21137729, 6423041)  # those of t1-vgg16
+    monkeypatch.setattr(session, "_open", None)
+    data = replace(new_data(counts=(10, 6, 6), size=32), source=Source(tmp_path, "other"))
+    settings = {"data_dir": str(tmp_path), "recipe": "t1-vgg16", "image_size": 32, "epochs": 1}
+    settings["save_model"] = False
+    found = []
+    for own in (False, True):
+        run = session.begin("01_task1", settings)
+        plan, start = run.recipe, Weights("random")
+        if own:
+            model, plan, start = own_vgg16(32), own_recipe(plan, "my-vgg16"), Weights("none")
+        else:
+            model = build_model(
+                plan, data.classes, start, image_size=32, calibrate_on=data.split("train")[0]
+            )
+        run.record_data(data)
+        run.record_model(model, plan, start)
+        run.record_training(train(model, data, epochs=plan.epochs, schedule=plan.schedule))
+        run.record_test(evaluate(model, data))
+        run.complete()
+        found.append(run.record.record)
+    recipe, mine = found
+    assert all_keys(mine) == all_keys(recipe)
+    assert mine["model"]["parameters"] == recipe["model"]["parameters"]
+    assert mine["model"]["output"] == recipe["model"]["output"]
+    assert [line.split(":")[0] for line in facts(mine).splitlines() if line.startswith("-")] == [
+        line.split(":")[0] for line in facts(recipe).splitlines() if line.startswith("-")
+    ]
+
+
+def test_the_facts_of_a_hinge_run_say_that_its_columns_are_no_probabilities(
+    tmp_path, new_data, monkeypatch
+):
+    from xray_helpers import session
+    from xray_helpers.data import Source
+    from xray_helpers.models import Weights, own_recipe
+    from xray_helpers.report import facts
+    from xray_helpers.training import train
+
+    monkeypatch.setattr(session, "_open", None)
+    data = replace(new_data(), source=Source(tmp_path, "other"))
+    run = session.begin("01_task1", {"data_dir": str(tmp_path), "save_model": False})
+    model = network(1, None, "hinge")
+    run.record_data(data)
+    run.record_model(model, own_recipe(run.recipe, "mine"), Weights("none"))
+    run.record_training(train(model, data, epochs=1, schedule="cosine"))
+    run.record_test(evaluate(model, data))
+    said = facts(run.record.record)
+    assert "(cosine), hinge" in said
+    assert "no calibrated probability" in said
+
+
+def test_a_wrong_preparation_leaves_less_of_the_pictures_in_the_features():
+    from xray_helpers.evaluation import preprocessing_effect
+    from xray_helpers.models import RECIPES, Weights, build_model
+
+    pictures = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 3)).astype(np.uint8)
+    pictures = pictures.repeat(12, axis=1).repeat(12, axis=2)
+    model = build_model(
+        RECIPES["t2-template"], ("a", "b", "c", "d"), Weights("random"), image_size=48,
+        calibrate_on=pictures,
+    )  # fmt: skip
+    table = preprocessing_effect(model, "vgg16", pictures)
+    assert table["preparation"][0].endswith("its own")
+    assert table["likeness"][0] == pytest.approx(1)
+    assert table["spread"][0] > 3 * table["spread"][1:].max()
+    assert (table["likeness"][1:] < 0.9).all()

@@ -1,14 +1,18 @@
 """The cache of what a frozen part says about pictures."""
 
 import json
-import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from xray_helpers.data.pictures import read_pictures
+from xray_helpers.errors import KitError
 from xray_helpers.paths import cache_folder
 from xray_helpers.quiet_import import keras
-from xray_helpers.training import features, frozen_outputs
+from xray_helpers.training import cache, features, frozen_outputs
 from xray_helpers.training.features import model_outputs
 
 L = keras.layers
@@ -64,6 +68,16 @@ def test_outputs_come_in_order_whatever_the_number_of_pictures(monkeypatch):
     assert np.array_equal(few, pictures[:3])
 
 
+def test_enhanced_pictures_are_told_from_those_as_they_are(tmp_path, pictures, computed):
+    paths = [tmp_path / f"{i}.png" for i in range(len(pictures))]
+    for path, picture in zip(paths, pictures, strict=True):
+        Image.fromarray(picture // 2).save(path)
+    for enhance in ("", "normalize", "", "normalize"):
+        read, _ = read_pictures(paths, 8, None, enhance)
+        frozen_outputs(network(), read)
+    assert len(computed) == len(kept()) == 2
+
+
 def test_the_second_call_reads_what_the_first_computed(pictures, computed):
     first = frozen_outputs(network(), pictures)
     # Another model object whose layers have other names, but the same content.
@@ -90,6 +104,48 @@ def test_another_model_is_never_taken_for_this_one(pictures, computed, other):
     ours = frozen_outputs(model, pictures)
     assert len(computed) == 2
     assert same(ours, model_outputs(model, pictures))
+
+
+def operation(flip: int):
+    """The axis of an operation is a number that no layer's settings hold."""
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, keras.ops.flip(inputs, axis=flip))
+
+
+def half(policy: str):
+    """The same layer and weights; only the precision it computes in differs."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, L.Conv2D(2, 3, dtype=policy)(inputs))
+
+
+@pytest.mark.parametrize(
+    ("build", "settings"),
+    [(operation, (1, 2)), (half, ("float32", "mixed_bfloat16", "mixed_float16"))],
+)
+def test_operations_and_precision_are_told_apart(pictures, computed, build, settings):
+    for setting in settings:
+        model = build(setting)
+        for _ in range(2):
+            assert same(frozen_outputs(model, pictures), model_outputs(model, pictures))
+    assert len(computed) == len(settings)
+
+
+def test_bfloat16_is_kept_without_a_loss_as_float32(pictures):
+    model = half("mixed_bfloat16")
+    exact = model.predict(pictures.astype(np.float32), verbose=0)
+    for _ in range(2):
+        (found,) = frozen_outputs(model, pictures)
+        assert found.dtype == np.float32
+        assert np.array_equal(found, exact.astype(np.float32))
+
+
+def test_the_choice_of_xla_is_told_apart(pictures, computed):
+    for xla in (False, True):
+        model = network()
+        model.jit_compile = xla
+        frozen_outputs(model, pictures)
+    assert len(computed) == 2
 
 
 def test_another_pixel_or_order_of_pictures_is_computed_anew(pictures, computed):
@@ -124,7 +180,21 @@ def function(factor: float) -> keras.Model:
     return keras.Model(inputs, L.Activation(scale)(inputs))
 
 
-@pytest.mark.parametrize("build", [own, lambda_, function])
+def wrapped(factor: float) -> keras.Model:
+    """Code of one's own inside a layer of Keras's."""
+
+    class Scale(L.Layer):
+        def call(self, x):
+            return x * factor
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, L.TimeDistributed(Scale())(inputs))
+
+
+@pytest.mark.parametrize("build", [own, lambda_, function, wrapped])
 def test_code_of_ones_own_may_change_and_is_not_kept(pictures, build):
     for factor in (0.5, 2.0):
         (out,) = frozen_outputs(build(factor), pictures)
@@ -132,38 +202,46 @@ def test_code_of_ones_own_may_change_and_is_not_kept(pictures, build):
     assert kept() == []
 
 
-@pytest.mark.parametrize("obstacle", ["file", "full", "read-only"])
+@pytest.mark.parametrize("obstacle", ["file", "full", "nothing kept"])
 def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(
-    pictures, obstacle, monkeypatch, tmp_path
+    pictures, obstacle, monkeypatch, tmp_path, computed
 ):
     if obstacle == "file":
         (tmp_path / "cache").write_text("")
-    elif obstacle == "full":
+    elif obstacle == "nothing kept":
+        monkeypatch.setenv("XRAY_CACHE_GB", "0")
+    else:
 
         def full(path, array):
             path.write_bytes(b"half")
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(np, "save", full)
-    else:
-        if os.geteuid() == 0:
-            pytest.skip("root writes anywhere")
-        (tmp_path / "cache").mkdir(mode=0o500)
+        monkeypatch.setattr(cache, "_write", full)
     model = network()
     for _ in range(2):
         assert same(frozen_outputs(model, pictures), model_outputs(model, pictures))
     assert kept() == []
+    assert len(computed) == 2
+
+
+def test_a_size_that_is_none_is_refused_before_anything_is_computed(
+    pictures, monkeypatch, computed
+):
+    monkeypatch.setenv("XRAY_CACHE_GB", "much")
+    with pytest.raises(KitError, match="XRAY_CACHE_GB='much' is no size"):
+        frozen_outputs(network(), pictures)
+    assert computed == []
 
 
 def test_an_interrupted_write_leaves_nothing_that_passes_for_whole(pictures, monkeypatch, computed):
-    save, model = np.save, network()
+    write, model = cache._write, network()
 
     def interrupted(path, array):
-        save(path, array)
+        write(path, array)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "save", interrupted)
+        patch.setattr(cache, "_write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             frozen_outputs(model, pictures)
     assert kept() == []
@@ -171,33 +249,88 @@ def test_an_interrupted_write_leaves_nothing_that_passes_for_whole(pictures, mon
     assert len(computed) == 2
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "empty", "fewer"])
-def test_a_damaged_entry_is_computed_again_and_kept_again(pictures, computed, damage):
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_a_damaged_entry_is_computed_again_said_and_kept_again(pictures, computed, damage, capsys):
     model = network()
     whole = [np.array(a) for a in frozen_outputs(model, pictures)]
     (folder,) = kept()
     file = folder / "01.npy"
+    content = bytearray(file.read_bytes())
     if damage == "missing":
         file.unlink()
-    elif damage == "fewer":
-        np.save(file, whole[1][:2])
+    elif damage == "cut":
+        file.write_bytes(content[:-1])
     else:
-        file.write_bytes(b"" if damage == "empty" else file.read_bytes()[:200])
+        content[-2] ^= 1  # somewhere in the last number
+        file.write_bytes(content)
     assert same(frozen_outputs(model, pictures), whole)
     assert len(computed) == 2
+    assert "is damaged" in capsys.readouterr().err
     assert same(frozen_outputs(model, pictures), whole)
     assert len(computed) == 2
+    assert "damaged" not in capsys.readouterr().err
 
 
-def test_two_who_compute_the_same_at_once_both_get_it(pictures):
-    from concurrent.futures import ThreadPoolExecutor
+def test_every_user_of_the_features_is_right_when_they_are_damaged(tiny_data, capsys):
+    """Training, prediction and embedding read one entry, whose last number was changed."""
+    from xray_helpers.evaluation import embed
+    from xray_helpers.evaluation.predict import predict
+    from xray_helpers.training import train
 
-    outputs = [np.ones((5, 2), np.float32)]
-    folder = cache_folder() / "features" / "key"
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: features._keep(folder, outputs), range(8)))
-    assert [p.name for p in kept()] == ["key"]
-    assert same(features._kept(folder, 1, 5), outputs)
+    def result():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((16, 16, 3))
+        x = L.Conv2D(4, 3, trainable=False)(inputs / 255)
+        x = L.Dense(3, name="feature_dense")(L.GlobalAveragePooling2D()(x))
+        model = keras.Model(inputs, L.Dense(1, activation="sigmoid")(x))
+        model.compile(loss="binary_crossentropy")
+        pictures, _ = tiny_data.split("train")
+        yield train(model, tiny_data, epochs=2).history.drop(columns="seconds").to_numpy()
+        yield predict(model, pictures)
+        yield embed(model, pictures)
+
+    right = list(result())
+    capsys.readouterr()
+    for ours, number in zip(result(), right, strict=True):
+        np.testing.assert_array_equal(ours, number)
+        for folder in kept():
+            content = bytearray((folder / "00.npy").read_bytes())
+            content[-1] ^= 0x40
+            (folder / "00.npy").write_bytes(content)
+    said = capsys.readouterr().err
+    assert said.count("is damaged") == 2  # predict and embed meet what `train` kept
+
+
+TWO = """
+import numpy as np, time, sys
+from xray_helpers.quiet_import import keras
+from xray_helpers.training import frozen_outputs
+keras.utils.set_random_seed(0)
+inputs = keras.Input((64, 64, 3))
+model = keras.Model(inputs, keras.layers.Conv2D(32, 3)(inputs / 255))
+pictures = np.random.default_rng(0).integers(0, 256, (64, 64, 64, 3), dtype=np.uint8)
+print("ready", flush=True)
+sys.stdin.readline()
+(found,) = frozen_outputs(model, pictures, progress=None)
+expected = model.predict(pictures.astype("float32"), batch_size=16, verbose=0)
+print(float(np.abs(found - expected).max()))
+"""
+
+
+def test_two_processes_at_once_on_an_empty_cache_are_both_right():
+    pipe = subprocess.PIPE
+    both = [
+        subprocess.Popen([sys.executable, "-c", TWO], stdin=pipe, stdout=pipe, text=True)
+        for _ in range(2)
+    ]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in both:
+        assert float(process.communicate()[0]) < 1e-5
+    assert len(kept()) == 1
 
 
 def test_the_structure_has_no_counted_up_names():

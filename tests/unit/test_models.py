@@ -257,9 +257,107 @@ def test_a_recipe_of_the_other_task_is_refused_with_ones_own():
         choose_recipe("task2", {"recipe": "t1-default"})
 
 
-def test_an_unknown_recipe_lists_all():
-    with pytest.raises(KitError, match="t1-default, t2-default"):
+def test_an_unknown_recipe_gets_the_nearest_ones_or_all():
+    with pytest.raises(KitError, match=r"'t2-defualt' is unknown; did you mean t2-default"):
         choose_recipe("task2", {"recipe": "t2-defualt"})
+    with pytest.raises(KitError, match="there are: t1-default, t2-default"):
+        choose_recipe("task2", {"recipe": "something"})
+
+
+# --- first weights ------------------------------------------------------------------------------
+
+KINDS = {
+    "glorot_uniform": keras.initializers.GlorotUniform,
+    "glorot_normal": keras.initializers.GlorotNormal,
+    "he_uniform": keras.initializers.HeUniform,
+    "he_normal": keras.initializers.HeNormal,
+    "random_normal": keras.initializers.RandomNormal,
+    "zeros": keras.initializers.Zeros,
+}
+
+
+def test_every_initializer_of_the_settings_is_known_here():
+    from xray_helpers.settings.task import INITIALIZERS
+
+    assert set(INITIALIZERS) == set(KINDS)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_initializer_takes_effect_in_the_head_and_in_convolutions_from_scratch(name):
+    head = "conv4 1x1 relu > flatten > dense8 relu > dense4 softmax"
+    words = "conv8 3x3 valid relu > maxpool2 > conv8 3x3 valid relu > maxpool2"
+    for model in (
+        small("cnn", head, initializer=name),
+        small("cnn", head, initializer=name, convolutions=words),
+    ):
+        layers = [*model.get_layer("cnn").layers, *model.layers]
+        with_kernel = [layer for layer in layers if hasattr(layer, "kernel_initializer")]
+        assert len(with_kernel) >= 5
+        assert all(isinstance(layer.kernel_initializer, KINDS[name]) for layer in with_kernel)
+        spreads = [float(np.std(layer.kernel)) for layer in with_kernel]
+        assert all(s == 0 for s in spreads) if name == "zeros" else all(s > 0 for s in spreads)
+
+
+def test_from_zeros_only_the_last_bias_learns(new_data):
+    from xray_helpers.training import train
+
+    head = "flatten > dense8 relu > dense1 sigmoid"
+    chosen = recipe("cnn", head, task="task1", initializer="zeros", loss="binary_crossentropy")
+    model = build_model(chosen, TASK1, NONE, image_size=32)
+    data = new_data(size=32)
+    data.table.loc[data.table.index[:10], "label"] = "covid"
+    train(model, data, epochs=2, cache=False)
+    assert not np.any(model.get_layer("feature_dense").kernel)
+    assert not np.any(model.get_layer("output").kernel)
+    assert np.all(np.asarray(model.get_layer("output").bias) > 0)  # more covid than normal
+
+
+# --- a BatchNormalization that is trained -------------------------------------------------------
+
+
+def test_a_trained_batchnorm_takes_batches_in_training_and_moving_averages_in_evaluation(new_data):
+    """The recipe t2-resnet50-last3, one step, against the arithmetic of Keras's documentation."""
+    from xray_helpers.evaluation import evaluate
+    from xray_helpers.training import split_model, train
+
+    chosen = RECIPES["t2-resnet50-last3"].override({"learning_rate": 1e-12})
+    model = build_model(chosen, TASK2, NONE, image_size=32)
+    norm = model.get_layer("resnet50").get_layer("conv5_block3_3_bn")
+    assert norm.trainable
+    data = new_data("task2", counts=(8, 4, 5), size=32)
+    pictures, _ = data.split("train")
+    split = split_model(model)
+    (into_norm,) = (
+        features
+        for features in split.frozen.predict(pictures.astype("float32"), verbose=0)
+        if features.min() < 0  # the other one is the block's shortcut, behind a relu
+    )
+    mean, variance = into_norm.mean(axis=(0, 1, 2)), into_norm.var(axis=(0, 1, 2))
+    train(model, data, epochs=1, batch_size=8)
+    step = 1 - norm.momentum
+    np.testing.assert_allclose(norm.moving_mean, step * mean, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        norm.moving_variance, norm.momentum + step * variance, rtol=1e-3, atol=1e-5
+    )
+    before = [np.array(w) for w in norm.weights]
+    tested = evaluate(model, data).predictions.filter(like="p_").to_numpy()
+    test_pictures = data.split("test")[0].astype("float32")
+    np.testing.assert_allclose(tested, model(test_pictures, training=False), atol=1e-4)
+    assert all(np.array_equal(a, b) for a, b in zip(before, norm.weights, strict=True))
+
+
+def test_a_trained_batchnorm_of_a_backbone_is_noted_in_the_record_and_on_the_recipe():
+    from xray_helpers.models.build import unfreeze
+    from xray_helpers.models.describe import describe
+
+    chosen = RECIPES["t2-resnet50-last3"]
+    assert "mean and variance" in chosen.note
+    model = build_model(chosen, TASK2, NONE, image_size=32)
+    for last, noted in ((3, True), (0, False)):
+        unfreeze(model.get_layer("resnet50"), last)
+        notes = describe(model, chosen, "none", (32, 32, 3))["notes"]
+        assert any("conv5_block3_3_bn" in note for note in notes) == noted
+    assert describe(small("cnn"), recipe("cnn", "own"), "none", (32, 32, 3))["notes"] == []
 
 
 def test_a_picture_too_small_for_the_backbone_is_refused():
@@ -407,7 +505,7 @@ def test_a_file_of_other_weights_is_refused_in_a_sentence(tmp_path, content):
 
 
 def test_the_models_section_of_the_record():
-    from xray_helpers.models.build import describe
+    from xray_helpers.models.describe import describe
 
     chosen = choose_recipe("task1", {"backbone": "cnn", "dropout": 0.5, "image_size": 32})
     model = build_model(chosen, TASK1, NONE, image_size=32)
@@ -427,7 +525,7 @@ def test_the_models_section_of_the_record():
 
 def test_a_second_model_in_the_same_kernel_has_the_same_words_in_its_record():
     """Keras counts names up: the second Adam is called adam_1."""
-    from xray_helpers.models.build import describe
+    from xray_helpers.models.describe import describe
 
     chosen = choose_recipe("task1", {"backbone": "cnn"})
     for _ in range(2):
@@ -438,7 +536,7 @@ def test_a_second_model_in_the_same_kernel_has_the_same_words_in_its_record():
 
 
 def test_losses_of_every_form_have_a_name_and_an_uncompiled_model_is_told_so():
-    from xray_helpers.models.build import describe
+    from xray_helpers.models.describe import describe
 
     x = keras.Input((32, 32, 3))
     model = keras.Model(x, keras.layers.Dense(1)(keras.layers.Flatten()(x)))
@@ -452,3 +550,28 @@ def test_losses_of_every_form_have_a_name_and_an_uncompiled_model_is_told_so():
     ):
         model.compile("sgd", loss=loss)
         assert describe(model, mine, "none", (32, 32, 3))["loss"] == "binary_crossentropy"
+
+
+def test_unfreezing_again_counts_from_the_start():
+    from xray_helpers.models.build import unfreeze
+
+    shape = (32, 32, 3)
+    backbone = keras.applications.VGG16(include_top=False, weights=None, input_shape=shape)
+    layers = len(backbone.layers)
+    for last, trained in ((5, 5), (-1, layers), (3, 3), (0, 0), (-1, layers), (1000, layers)):
+        unfreeze(backbone, last)
+        assert sum(layer.trainable for layer in backbone.layers) == trained, last
+
+
+def test_the_parameter_table_counts_heads_and_frozen_parts():
+    from xray_helpers.models import parameter_table
+
+    table = parameter_table(RECIPES["t2-default"], ("a", "b", "c", "d"), 224)
+    counts = table.set_index(["head", "backbone trained"])
+    assert counts.loc[("flatten", "none"), "inputs of the head"] == 25088
+    assert counts.loc[("average (gap)", "none"), "inputs of the head"] == 512
+    head = 25088 * 256 + 256 + 256 * 4 + 4
+    assert counts.loc[("flatten", "none"), "trainable"] == head
+    assert counts.loc[("flatten", "none"), "total"] == 14_714_688 + head
+    assert counts.loc[("flatten", "its last 5 layers"), "trainable"] == 7_079_424 + head
+    assert counts.loc[("flatten", "all"), "trainable"] == 14_714_688 + head

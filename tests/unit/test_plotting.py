@@ -72,6 +72,20 @@ def times(*rows: tuple[str, str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["work", "device", "seconds"])
 
 
+def variants(number: int) -> pd.DataFrame:
+    """So many variants; the first diverged, the second has no precision and no reported recall."""
+    table = pd.DataFrame({"variant": [f"model{i}" for i in range(number)]})
+    table["what"] = "dropout 0.40, no third conv, fewer nodes"
+    table["stage"] = [1 + i % 2 for i in range(number)]
+    for metric, value in (("accuracy", 0.8), ("recall", 0.9), ("precision", 0.7)):
+        table[f"test_{metric}"], table[f"reported_{metric}"] = value, value - 0.1
+        table[f"test_{metric}_low"], table[f"test_{metric}_high"] = value - 0.05, value + 0.05
+    ours = [c for c in table if c.startswith("test_")]
+    table.loc[0, ours] = np.nan
+    table.loc[1, ["test_precision", "reported_recall"]] = np.nan
+    return table
+
+
 def cloud(number: int) -> tuple[np.ndarray, list[str]]:
     points = np.random.default_rng(0).normal(size=(number, 2))
     return points, [CLASSES[place % 4] for place in range(number)]
@@ -82,10 +96,16 @@ LONG = "20250102T101112Z-task2-inception_resnet_v2-unfreeze_4,learning_rate=0.00
 EVERY: dict[str, Callable[[], Figure]] = {
     "class_balance": lambda: plotting.class_balance(balance()),
     "sample_pictures": lambda: plotting.sample_pictures({c: pictures(3) for c in CLASSES}),
+    "enhancement_grid": lambda: plotting.enhancement_grid(
+        {f"step {i}": pictures(4) for i in range(6)}, CLASSES
+    ),
     "predictions_grid": lambda: plotting.predictions_grid(
         pictures(7), ["covid"] * 7, ["pneumonia_bac"] * 7, [0.5] * 7
     ),
     "learning_curves": lambda: plotting.learning_curves(history(5), best_epoch=3),
+    "learning_curves of four": lambda: plotting.learning_curves(
+        history(5).assign(precision=0.5, val_recall=0.6), best_epoch=3
+    ),
     "confusion": lambda: plotting.confusion(np.eye(4, dtype=int), CLASSES),
     "class_scores": lambda: plotting.class_scores(scores()),
     "embedding": lambda: plotting.embedding(POINTS, LABELS, "Layer", note="perplexity 30"),
@@ -97,6 +117,9 @@ EVERY: dict[str, Callable[[], Figure]] = {
         accuracies().assign(name=LONG), chance=0.25
     ),
     "timing_bars": lambda: plotting.timing_bars(times((LONG, "CPU", 3.0), (LONG, "GPU", 0.5))),
+    "variants_beside_report": lambda: plotting.variants_beside_report(
+        variants(25), same_answer={1: 0.6, 2: 0.7}
+    ),
 }
 
 
@@ -356,6 +379,22 @@ def test_sample_pictures_has_a_row_a_class_also_for_an_empty_one():
     assert figure.axes[0].get_ylabel() == "COVID-19"
 
 
+def test_the_enhancement_grid_has_a_row_a_picture_and_a_column_a_form():
+    plain, changed = pictures(2), 255 - pictures(2)
+    figure = plotting.enhancement_grid({"as it is": plain, "crop": changed}, ["covid", "normal"])
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    expected = [plain[0], changed[0], plain[1], changed[1]]
+    assert all(np.array_equal(a, b) for a, b in zip(shown, expected, strict=True))
+    assert [axes.get_title() for axes in figure.axes] == ["as it is", "crop", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["COVID-19", "", "normal", ""]
+
+
+def test_an_enhancement_grid_with_a_gap_is_refused():
+    for columns, rows in (({}, ["a"]), ({"x": pictures(0)}, []), ({"x": pictures(2)}, ["a"])):
+        with pytest.raises(KitError, match="enhancement_grid"):
+            plotting.enhancement_grid(columns, rows)
+
+
 # Curves
 
 
@@ -385,6 +424,19 @@ def test_learning_curves_without_validation_or_with_gaps():
     assert len(accuracy.lines) == 1
     # The epoch between two gaps is reached by no line, so it must have a marker.
     assert {0, 2} <= set(loss.lines[1].get_markevery())
+
+
+def test_learning_curves_show_precision_and_recall_where_the_table_has_them():
+    table = history(4).assign(precision=[np.nan, 0.5, 0.6, 0.7], recall=0.9, val_recall=0.8)
+    figure = plotting.learning_curves(table, best_epoch=2)
+    assert [axes.get_title("left") for axes in panels(figure)] == [
+        *("Accuracy", "Loss", "Precision", "Recall")
+    ]
+    assert figure.get_suptitle() == "Accuracy, loss, precision and recall after each of 4 epochs"
+    _, _, precision, recall = panels(figure)
+    np.testing.assert_allclose(precision.lines[0].get_ydata(), table["precision"])
+    np.testing.assert_allclose(recall.lines[1].get_ydata(), table["val_recall"])
+    assert precision.get_ylim() == recall.get_ylim() == (0, 1)
 
 
 def test_learning_curves_refuse_a_history_without_epochs():
@@ -569,3 +621,66 @@ def test_a_half_written_file_never_has_the_final_name(tmp_path, monkeypatch):
 def test_save_refuses_another_format(tmp_path):
     with pytest.raises(KitError, match=r"\.png"):
         plotting.save(plotting.learning_curves(history(2)), tmp_path / "curves.pdf")
+
+
+# Variants
+
+
+def drawn_at(axes, marker: str) -> list[tuple[float, float]]:
+    """Where points with that marker lie, from left to right."""
+    lines = [line for line in axes.lines if line.get_marker() == marker]
+    return sorted((round(line.get_xdata()[0], 6), line.get_ydata()[0]) for line in lines)
+
+
+def test_a_variant_has_our_value_and_the_reports_on_its_own_line():
+    table = variants(3).iloc[[2]].assign(stage=1)
+    figure = plotting.variants_beside_report(table)
+    accuracy, recall, precision = panels(figure)
+    assert drawn_at(accuracy, "o") == [(0.8, 1.0)] and drawn_at(accuracy, "D") == [(0.7, 1.0)]
+    assert drawn_at(recall, "o") == [(0.9, 1.0)] and drawn_at(recall, "D") == [(0.8, 1.0)]
+    assert drawn_at(precision, "o") == [(0.7, 1.0)]
+    whiskers = [line.get_xdata() for line in accuracy.lines if len(line.get_xdata()) == 2]
+    assert np.allclose(whiskers, [[0.75, 0.85]])
+    assert "Stage 1" in texts(figure) and "Stage 2" not in texts(figure)
+
+
+def test_variants_stand_under_their_stage_in_the_order_given():
+    figure = plotting.variants_beside_report(variants(5))
+    names = [label.get_text().split("(")[1][:-1] for label in panels(figure)[0].get_yticklabels()]
+    assert names == ["model0", "model2", "model4", "model1", "model3"]
+    heights = {t.get_text(): t.xy[1] for t in panels(figure)[0].texts if "Stage" in t.get_text()}
+    assert heights == {"Stage 1": 0, "Stage 2": 4}
+
+
+def test_what_is_missing_of_a_variant_is_said():
+    figure = plotting.variants_beside_report(variants(3))
+    accuracy, recall, precision = panels(figure)
+    assert [t.get_text() for t in recall.texts] == ["diverged"]
+    assert [t.get_text() for t in precision.texts] == ["diverged", "not defined"]
+    assert len(drawn_at(accuracy, "o")) == 2 and len(drawn_at(recall, "D")) == 2
+
+
+def test_a_value_far_below_the_others_is_an_arrow_at_the_edge_with_its_number():
+    table = variants(3)
+    table.loc[2, ["test_recall", "test_recall_low", "test_recall_high"]] = [0.0, 0.0, 0.03]
+    recall = panels(plotting.variants_beside_report(table))[1]
+    assert drawn_at(recall, "<") == [(round(recall.get_xlim()[0], 6), 2.0)]
+    assert "0.00" in [t.get_text() for t in recall.texts]
+    assert len(drawn_at(recall, "o")) == 1
+
+
+def test_variants_show_the_accuracy_of_one_answer_for_all():
+    figure = plotting.variants_beside_report(variants(4), same_answer={1: 0.6, 2: 0.7})
+    dotted = [
+        [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+        for axes in panels(figure)
+    ]
+    assert dotted == [[0.6, 0.7], [], []]
+    assert "the same answer for every picture" in legend_texts(figure)
+
+
+def test_variants_without_a_column_or_a_row_are_refused():
+    with pytest.raises(KitError, match="'test_recall_low'"):
+        plotting.variants_beside_report(variants(2).drop(columns="test_recall_low"))
+    with pytest.raises(KitError, match="no row"):
+        plotting.variants_beside_report(variants(2).iloc[:0])

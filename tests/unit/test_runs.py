@@ -310,6 +310,34 @@ def test_a_model_of_ones_own_has_a_name_too():
     assert run_name(record) == "my-network #aaaa"
 
 
+def test_runs_that_differ_by_their_enhancement_differ_by_name():
+    plain, older = a_record("aaaa", settings={"enhance": ""}), a_record("aaaa", settings={})
+    enhanced = a_record("aaaa", settings={"enhance": "crop,clahe"})
+    assert run_name(plain) == run_name(older) == "t1-default vgg16 dropout=0.5 #aaaa"
+    assert run_name(enhanced) == "t1-default vgg16 dropout=0.5 enhance=crop,clahe #aaaa"
+
+
+@pytest.mark.parametrize(("settings", "used"), [({}, ""), ({"enhance": "clahe"}, "clahe")])
+def test_a_run_is_loaded_with_its_own_enhancement_also_from_an_older_record(
+    tmp_path, monkeypatch, new_data, settings, used
+):
+    from xray_helpers.quiet_import import keras
+    from xray_helpers.runs import models
+
+    asked = {}
+
+    def load_data(task, source, **options):
+        asked.update(options)
+        return new_data()
+
+    monkeypatch.setattr(models, "load_data", load_data)
+    monkeypatch.setattr(keras.models, "load_model", lambda *args, **options: None)
+    settings = {"image_size": 32, "seed": 1, "leaks": "keep"} | settings
+    data = {"root": str(tmp_path), "fingerprint": new_data().fingerprint}
+    models.load_run(a_record("aaaa", settings=settings, data=data))
+    assert asked["enhance"] == used
+
+
 def test_histories_are_those_on_disk(tmp_path):
     (tmp_path / "history.csv").write_text("epoch,loss\n1,0.5\n")
     found = histories([a_record("aaaa", folder=str(tmp_path)), a_record("bbbb")])

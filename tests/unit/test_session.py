@@ -206,13 +206,13 @@ def test_generated_pictures_and_smoke_runs_are_marked(tmp_path, monkeypatch, cap
 
 
 def test_random_weights_are_marked_once(run, monkeypatch):
-    import xray_helpers.models.build as build
+    import xray_helpers.models.describe as describe_module
     import xray_helpers.models.graph as graph
 
     def describe(model, recipe, weights, shape):
-        return {"weights": weights}
+        return {"weights": weights, "notes": []}
 
-    monkeypatch.setattr(build, "describe", describe)
+    monkeypatch.setattr(describe_module, "describe", describe)
     monkeypatch.setattr(graph, "is_graph", lambda model: False)
     random = SimpleNamespace(kind="random", note="Nothing learnt.")
     run.record_model(None, run.recipe, random)
@@ -222,10 +222,10 @@ def test_random_weights_are_marked_once(run, monkeypatch):
 
 
 def test_a_complete_record_never_mixes_two_models(run, tmp_path, monkeypatch):
-    import xray_helpers.models.build as build
+    import xray_helpers.models.describe as describe_module
     import xray_helpers.models.graph as graph
 
-    monkeypatch.setattr(build, "describe", lambda *facts: {})
+    monkeypatch.setattr(describe_module, "describe", lambda *facts: {"notes": []})
     monkeypatch.setattr(graph, "is_graph", lambda model: False)
     run.record.update(data={}, model={}, training={}, test={})
     run.complete()
@@ -241,14 +241,53 @@ def test_a_complete_record_never_mixes_two_models(run, tmp_path, monkeypatch):
 
 
 def test_an_own_model_behind_random_weights_is_not_marked_random(run, monkeypatch):
-    import xray_helpers.models.build as build
+    import xray_helpers.models.describe as describe_module
     import xray_helpers.models.graph as graph
 
-    monkeypatch.setattr(build, "describe", lambda *facts: {})
+    monkeypatch.setattr(describe_module, "describe", lambda *facts: {"notes": []})
     monkeypatch.setattr(graph, "is_graph", lambda model: False)
     run.record_model(None, run.recipe, SimpleNamespace(kind="random", note="Nothing learnt."))
     run.record_model(None, run.recipe, SimpleNamespace(kind="none"))
     assert "random weights" not in run.record.record["marks"]
+
+
+def test_a_named_recipe_says_what_its_report_left_out_and_the_default_says_nothing(
+    pictures, capsys
+):
+    begin("02_task2", {"data_dir": str(pictures), "recipe": "t2-resnet50-last3"})
+    said = capsys.readouterr().out
+    assert said.count("The report says the last 4 of 175 layers") == 1
+    assert "Left out by report A, chosen here: 40 epochs" in said
+    begin("02_task2", {"data_dir": str(pictures)})
+    assert capsys.readouterr().out.splitlines()[-1] == "Recipe:   t2-default"
+
+
+def test_a_poor_pair_of_loss_and_output_is_shown_in_a_box_and_recorded(pictures, tmp_path, capsys):
+    from xray_helpers.models import Weights, build_model
+
+    settings = {"data_dir": str(pictures), "backbone": "cnn", "image_size": 32}
+    run = begin("01_task1", {**settings, "loss": "hinge", "output": "sigmoid"})
+    model = build_model(run.recipe, ("normal", "covid"), Weights("none"), image_size=32)
+    run.record_model(model, run.recipe, Weights("none"))
+    assert "Note. hinge behind a sigmoid is a poor pair" in capsys.readouterr().out
+    section = records(tmp_path)[0]["model"]
+    (note,) = section["notes"]
+    assert "never reaches the -1" in note
+    assert section["output"] == {"activation": "sigmoid", "meaning": "probability"}
+    assert section["changed"] == {"backbone": "cnn", "loss": "hinge", "output": "sigmoid"}
+
+
+def test_margins_are_not_shown_as_probabilities(run, new_data, capsys):
+    from xray_helpers.evaluation import evaluate
+    from xray_helpers.quiet_import import keras
+
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
+    model.compile(loss="hinge")
+    run.record_test(evaluate(model, new_data()))
+    assert "no calibrated probability" in capsys.readouterr().out
+    assert "no calibrated probability" in run.record.record["test"]["p_columns"]
 
 
 def test_a_cell_that_raises_marks_the_run_failed_and_running_on_completes_it(run, tmp_path):

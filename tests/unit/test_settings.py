@@ -8,9 +8,20 @@ from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES
 from xray_helpers.paths import project_root
 from xray_helpers.settings import NOTEBOOKS, SMOKE, TaskSettings
-from xray_helpers.settings_check import allowed_values, check_settings
+from xray_helpers.settings.check import allowed_values, check_settings
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_the_readme_names_every_choice_of_the_training():
+    from xray_helpers.settings.task import INITIALIZERS, LOSSES, OPTIMIZERS, OUTPUTS, SCHEDULES
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("## Settings") : readme.index("## Runs")]
+    for name in (*OPTIMIZERS, *LOSSES, *INITIALIZERS, *OUTPUTS, *SCHEDULES):
+        assert f"`{name}`" in table, name
+    assert "`glorot_normal` (Xavier)" in table
+    assert "`he_normal` (Kaiming)" in table
 
 
 def refusal(values: dict, notebook: str = "02_task2", unknown: tuple = ()) -> str:
@@ -80,6 +91,8 @@ def test_a_misspelt_backbone_names_the_closest_and_lists_all():
         ("image_size", None),
         ("seed", -1),
         ("seed", None),
+        ("enhance", None),
+        ("enhance", True),
         ("optimizer", "adamw"),
         ("optimizer", True),
         ("initializer", 3),
@@ -144,6 +157,20 @@ def test_lists_arrive_as_text():
     settings = check_settings("03_tsne", {"layers": "a, b/c,", "perplexities": "5, 12.5"})
     assert settings.layer_names == ["a", "b/c"]
     assert settings.perplexity_values == [5.0, 12.5]
+
+
+@pytest.mark.parametrize("notebook", ["00_start_here", "02_task2", "04_cpu_vs_gpu"])
+@pytest.mark.parametrize("text", ["clae", "crop, clae", "clae,equalise"])
+def test_a_misspelt_step_gets_the_nearest_and_the_list(notebook, text):
+    assert refusal({"enhance": text}, notebook) == (
+        f"enhance={text!r} is not possible: enhance is one or more of crop, normalize, denoise, "
+        "equalize, clahe, with commas between them, or ''. Did you mean 'clahe'?"
+    )
+
+
+def test_steps_of_enhancement_come_without_the_spaces_around_them():
+    assert check_settings("02_task2", {"enhance": " crop , clahe "}).enhance == "crop,clahe"
+    assert check_settings("02_task2", {"enhance": ""}).enhance == ""
 
 
 @pytest.mark.parametrize("text", ["", ",", "5,abc", "0", "-3", "nan", "501"])

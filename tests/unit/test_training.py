@@ -57,6 +57,15 @@ def residual(seed=0):
     return keras.Model(inputs, L.Dense(1, activation="sigmoid")(L.Dropout(0.3)(x)))
 
 
+def statistics_only(seed=0):
+    """Statistics that move although nothing in the layer is trained and it is called so."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((16, 16, 3))
+    norm = L.BatchNormalization(center=False, scale=False)
+    x = norm(frozen(L.Conv2D(4, 3))(inputs), training=False)
+    return keras.Model(inputs, L.Dense(1, activation="sigmoid")(L.GlobalAveragePooling2D()(x)))
+
+
 # --- the boundary -------------------------------------------------------------------------------
 
 
@@ -137,7 +146,8 @@ def test_a_batch_normalization_is_frozen_only_while_nothing_in_it_moves():
     assert is_frozen(frozen(L.BatchNormalization()))
     assert not is_frozen(L.BatchNormalization())
     assert not is_frozen(L.BatchNormalization(center=False, scale=False))  # statistics move
-    assert is_frozen(L.BatchNormalization(center=False, scale=False), training=False)
+    # What a student says when calling it does not hold: `fit` overrides it.
+    assert not is_frozen(L.BatchNormalization(center=False, scale=False), training=False)
     assert not is_frozen(L.BatchNormalization(), training=False)  # gamma and beta are trained
 
 
@@ -186,7 +196,7 @@ def test_augmentation_at_the_input_leaves_nothing_to_compute_once():
 # --- cached training is the same training -------------------------------------------------------
 
 
-@pytest.mark.parametrize("build", [plain, nested, residual])
+@pytest.mark.parametrize("build", [plain, nested, residual, statistics_only])
 def test_cached_training_equals_training_end_to_end(build, tiny_data):
     results, ends = [], []
     start = build().get_weights()
@@ -420,7 +430,7 @@ def test_a_loss_that_is_no_number_ends_in_advice(tiny_data):
 
 def test_the_record_of_a_training(tiny_data):
     result = train(compiled(bare()), tiny_data, epochs=2, batch_size=7, timed_epochs=1)
-    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"]
     assert list(result.history) == columns
     summary = result.summary()
     assert summary["epochs"] == 2
@@ -458,6 +468,74 @@ def test_the_models_weights_are_put_back_when_timing_is_interrupted(tiny_data, m
     with pytest.raises(KeyboardInterrupt):
         time_uncached(model, pictures, labels[:, None].astype("float32"), 5, 1, 0)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+# --- precision and recall an epoch --------------------------------------------------------------
+
+
+def small_head(units=1, activation=None, seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [keras.Input((16, 16, 3)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(units, activation)]
+    )
+
+
+def precision_and_recall(said, true):
+    """By hand: of those called 1 the share that is; of those that are 1 the share called so."""
+    return true[said == 1].mean() if said.any() else np.nan, said[true == 1].mean()
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss", "above"),
+    [
+        (1, "sigmoid", "binary_crossentropy", 0.5),
+        (1, None, "hinge", 0),
+        (1, None, keras.losses.BinaryCrossentropy(from_logits=True), 0),
+        (2, "softmax", "categorical_crossentropy", None),
+        (2, "softmax", "sparse_categorical_crossentropy", None),
+        (2, None, keras.losses.CategoricalCrossentropy(from_logits=True), None),
+    ],
+)
+def test_precision_and_recall_an_epoch_are_those_counted_by_hand(
+    units, activation, loss, above, tiny_data
+):
+    model = compiled(small_head(units, activation), SGD(0.0), loss)
+    # A bias that divides the pictures, so that no count is 0.
+    outputs = model.predict(tiny_data.pictures.astype("float32"), verbose=0)
+    kernel, bias = model.layers[-1].get_weights()
+    if units == 1 and activation is None:
+        bias = bias - np.median(outputs, axis=0)
+    model.layers[-1].set_weights([kernel, bias])
+    result = train(model, tiny_data, epochs=1, batch_size=7, metrics=("precision", "recall"))
+    for split, prefix in (("train", ""), ("validation", "val_")):
+        pictures, labels = tiny_data.split(split)
+        outputs = model.predict(pictures.astype("float32"), verbose=0)
+        said = outputs.argmax(axis=1) if units == 2 else (outputs[:, 0] > above).astype(int)
+        precision, recall = precision_and_recall(said, labels)
+        row = result.history.iloc[0]
+        assert row[f"{prefix}precision"] == pytest.approx(precision, nan_ok=True)
+        assert row[f"{prefix}recall"] == pytest.approx(recall)
+        assert row[f"{prefix}accuracy"] == pytest.approx((said == labels).mean())
+
+
+def test_precision_is_not_defined_where_nothing_is_called_positive(tiny_data):
+    model = compiled(small_head(1, "sigmoid"), SGD(0.0))
+    model.layers[-1].set_weights([np.zeros((768, 1)), np.array([-1.0])])
+    row = train(model, tiny_data, epochs=1, metrics=("precision", "recall")).history.iloc[0]
+    assert np.isnan([row["precision"], row["val_precision"]]).all()
+    assert row["recall"] == row["val_recall"] == 0
+
+
+def test_without_asking_there_is_no_precision_in_the_history(tiny_data):
+    assert "precision" not in train(compiled(small_head(1, "sigmoid")), tiny_data, epochs=1).history
+
+
+def test_metrics_that_cannot_be_had_are_refused(tiny_data, tiny_data4):
+    with pytest.raises(KitError, match=r"'auc' is unknown; take some of precision, recall"):
+        train(compiled(small_head(1, "sigmoid")), tiny_data, metrics=("auc",))
+    with pytest.raises(KitError, match="there are 4 classes; leave metrics out"):
+        model = compiled(small_head(4, "softmax"), loss="categorical_crossentropy")
+        train(model, tiny_data4, metrics=("recall",))
 
 
 # --- batches ------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from xray_helpers.data.patients import class_files
 from xray_helpers.data.pictures import Unreadable, read_pictures, worker_count
 from xray_helpers.data.splits import add_validation, drop_leaks
 from xray_helpers.data.table import TASK_CLASSES, read_table
+from xray_helpers.data.three import TASK as TWO_STAGE
+from xray_helpers.data.three import read_three
 from xray_helpers.errors import KitError
 from xray_helpers.paths import cache_folder, resolve
 
@@ -42,13 +44,14 @@ class Dataset:
     """Pictures and what is known of them, row by row.
 
     Attributes:
-        task: "task1" or "task2".
+        task: "task1", "task2" or "two_stage".
         source: where the pictures come from.
         classes: names of the classes; a label's number is its place here.
         table: columns path, label, split ("train", "validation", "test"), patient, source.
         pictures: uint8 RGB, (n, size, size, 3); row i is picture i of the table.
         set_aside: files that are no readable pictures; they are not in the table.
         fingerprint: changes when any picture, label or test split changes; not with the seed.
+        notes: what the student has to know of them, a sentence each.
     """
 
     task: str
@@ -58,6 +61,7 @@ class Dataset:
     pictures: np.ndarray
     set_aside: list[Unreadable]
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers of a split, in the table's order, (n,) int64."""
@@ -88,26 +92,32 @@ class Dataset:
         )
 
 
-def find_source(data_dir: str = "auto", *, smoke: bool = False, seed: int = 0) -> Source:
+def find_source(
+    data_dir: str = "auto", *, smoke: bool = False, seed: int = 0, task: str | None = None
+) -> Source:
     """Decide which folder of pictures a run uses.
 
     Args:
         data_dir: "auto" is `$XRAY_DATA`, else `data/` when it holds `two/` and `all/`, else
-            pictures that are generated now; anything else is a folder.
+            pictures that are generated now; anything else is a folder. In the task "two_stage",
+            `$XRAY_KERMANY` comes first, and `data/` counts where it holds `all/`.
         smoke: always a small generated set.
         seed: seed of pictures that have to be generated.
+        task: whose pictures.
 
     Raises:
-        KitError: the folder, or the one that `$XRAY_DATA` names, does not exist.
+        KitError: the folder, or the one that a variable names, does not exist.
     """
     if smoke:
         return _generated("smoke", seed, **SMOKE_PICTURES)
     if data_dir != "auto":
         return _existing(resolve(data_dir), f"data_dir='{data_dir}'")
-    if named := os.environ.get("XRAY_DATA"):
-        return _existing(resolve(named), f"$XRAY_DATA='{named}'")
+    for variable in ("XRAY_KERMANY", "XRAY_DATA") if task == TWO_STAGE else ("XRAY_DATA",):
+        if named := os.environ.get(variable):
+            return _existing(resolve(named), f"${variable}='{named}'")
     usual = resolve("data")
-    if (usual / "two").is_dir() and (usual / "all").is_dir():
+    wanted = ("all",) if task == TWO_STAGE else ("two", "all")
+    if all((usual / name).is_dir() for name in wanted):
         return _existing(usual, "data/")
     return _generated("class", seed)
 
@@ -115,8 +125,8 @@ def find_source(data_dir: str = "auto", *, smoke: bool = False, seed: int = 0) -
 def _existing(root: Path, said: str) -> Source:
     if not root.is_dir():
         raise KitError(
-            f"{said}: there is no folder {root}; give the folder that holds two/ and all/, or "
-            "'auto' for generated pictures."
+            f"{said}: there is no folder {root}; give the folder that holds two/ and all/ (or "
+            "train/ and test/), or 'auto' for generated pictures."
         )
     if is_generated(root):
         return Source(root, "generated", _GENERATED_NOTE)
@@ -149,6 +159,7 @@ def load_data(
     image_size: int = 224,
     seed: int = 42,
     leaks: Literal["keep", "drop_train"] = "keep",
+    enhance: str = "",
     progress: str | None = "Reading pictures",
 ) -> Dataset:
     """Read the pictures of a task and split off the validation pictures.
@@ -157,29 +168,33 @@ def load_data(
     validation split of its own. Unreadable pictures are set aside before the split.
 
     Args:
-        task: "task1" or "task2".
+        task: "task1", "task2" or "two_stage".
         source: what `find_source` found.
         image_size: side in pixels of the pictures read.
         seed: seed of the validation split.
         leaks: "drop_train" leaves out training pictures of patients who are in test too.
+        enhance: what is done to every picture once, comma-separated, see `enhance.STEPS`; rows,
+            splits and fingerprint are the same whatever it is.
         progress: text of the progress bar; None for none.
 
     Raises:
-        KitError: a folder or class is missing or empty.
+        KitError: a folder or class is missing or empty; `enhance` names no step.
     """
-    table = read_table(source.root, task)
-    pictures, set_aside = read_pictures(list(table["path"]), image_size, progress)
+    if task == TWO_STAGE:
+        table, classes, notes = read_three(source.root)
+    else:
+        table, classes, notes = read_table(source.root, task), TASK_CLASSES[task], []
+    pictures, set_aside = read_pictures(list(table["path"]), image_size, progress, enhance)
     table = table.drop(index=table.index[[u.index for u in set_aside]]).reset_index(drop=True)
     if (table["source"] == "generated").any() and source.kind != "generated":
         source = Source(source.root, "generated", _GENERATED_NOTE)
-    classes = TASK_CLASSES[task]
     _check_not_empty(table, classes, source.root)
     fingerprint = _fingerprint(table)
     if leaks == "drop_train":
         table = drop_leaks(table.assign(row=range(len(table))))
         pictures = pictures[table.pop("row").to_numpy()]
     table = add_validation(table, seed)
-    return Dataset(task, source, classes, table, pictures, set_aside, fingerprint)
+    return Dataset(task, source, classes, table, pictures, set_aside, fingerprint, tuple(notes))
 
 
 def _check_not_empty(table: pd.DataFrame, classes: tuple[str, ...], root: Path) -> None:

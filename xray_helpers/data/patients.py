@@ -19,9 +19,11 @@ from xray_helpers.errors import KitError
 PATIENTS_FILE = "patients.csv"
 
 _KERMANY = re.compile(
-    r"(?P<person>person\d+)_(?:bacteria|virus)_\d+|(?:NORMAL2-)?(?P<normal>IM-\d+)(?:-\d+)+",
+    r"(?P<person>person\d+)_(?:bacteria|virus)(?:_\d+)+|(?:NORMAL2-)?(?P<normal>IM-\d+)(?:-\d+)+",
     re.IGNORECASE,
 )
+# The same set as its authors published it later, with the patients' own numbers.
+_KERMANY_LATER = re.compile(r"(?:NORMAL|BACTERIA|VIRUS)-(?P<number>\d+)-\d+", re.IGNORECASE)
 _GENERATED = re.compile(r"(?P<patient>gen-\d+)(?:-\d+)?", re.IGNORECASE)
 
 
@@ -48,6 +50,7 @@ def patient_of(path: Path, split: str) -> str:
     - Kermany's names: number and split, e.g. "kermany-train-person1753" or "kermany-test-IM-0031",
       because the numbering of train and test restart; validation pictures count as train, which
       they were taken from;
+    - the later names of that set: "kermany-7422" for `BACTERIA-7422-0001.jpeg`;
     - generated pictures: "gen-0042" for `gen-0042-1.jpeg`;
     - any other name is a patient of its own: split, folder and stem, "train/covid/scan_7", so
       that `1.jpeg` of one class is not taken for the patient of `1.jpeg` in another.
@@ -58,6 +61,8 @@ def patient_of(path: Path, split: str) -> str:
     if match := _KERMANY.fullmatch(path.stem):
         numbering = "test" if split == "test" else "train"
         return f"kermany-{numbering}-{match['person'] or match['normal']}"
+    if match := _KERMANY_LATER.fullmatch(path.stem):
+        return f"kermany-{match['number']}"
     if match := _GENERATED.fullmatch(path.stem):
         return match["patient"]
     return f"{split}/{path.parent.name}/{path.stem}"
@@ -66,7 +71,8 @@ def patient_of(path: Path, split: str) -> str:
 def source_of(path: Path) -> str:
     """Where a picture comes from: "class" (class zip or Kermany), "generated" or "other"."""
     path = Path(path)
-    if path.name in _covid_patients() or _KERMANY.fullmatch(path.stem):
+    kermany = _KERMANY.fullmatch(path.stem) or _KERMANY_LATER.fullmatch(path.stem)
+    if path.name in _covid_patients() or kermany:
         return "class"
     return "generated" if _GENERATED.fullmatch(path.stem) else "other"
 

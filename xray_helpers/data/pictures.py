@@ -10,6 +10,9 @@ Pillow's bilinear filter, which averages over the source pixels when it shrinks 
   only), 0-255 and 0-65535 that holds all values is taken as black to white; if none does, the
   picture's own minimum and maximum are.
 - Of a file with several pages or frames the first counts.
+
+The steps that `enhance` names come in here too, once per picture, see `enhance`: `crop` before the
+resizing, the others behind it.
 """
 
 import os
@@ -25,6 +28,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from xray_helpers.data.enhance import STEPS, chosen_steps, crop
 from xray_helpers.errors import KitError
 from xray_helpers.progress import progress_bar
 
@@ -67,35 +71,50 @@ class PictureFile:
     height: int
 
 
-def read_picture(path: Path, size: int) -> np.ndarray:
+def read_picture(path: Path, size: int, enhance: str = "") -> np.ndarray:
     """One file -> uint8 RGB array of shape (size, size, 3).
+
+    Args:
+        path: the file.
+        size: side in pixels.
+        enhance: names of steps, comma-separated, see `enhance.STEPS`; "" for none.
 
     Raises:
         UnreadablePicture: missing, empty, cut short, no picture, or too large.
-        KitError: `size` is below 1.
+        KitError: `size` is below 1, or `enhance` names no step.
     """
     if size < 1:
         raise KitError(f"The image size is {size}; it must be 1 pixel or more.")
+    steps = chosen_steps(enhance)
     _, image = open_picture(path)
-    image = image.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(image.convert("RGB"))
+    if "crop" in steps:
+        image = Image.fromarray(crop(np.asarray(image)))
+    picture = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"))
+    for step in steps:
+        if step != "crop":
+            picture = STEPS[step](picture)
+    return picture
 
 
 def read_pictures(
-    paths: Sequence[Path | str], size: int, progress: str | None = "Reading pictures"
+    paths: Sequence[Path | str],
+    size: int,
+    progress: str | None = "Reading pictures",
+    enhance: str = "",
 ) -> tuple[np.ndarray, list[Unreadable]]:
     """Many files -> uint8 array (n, size, size, 3) in the order of `paths`, and what was set aside.
 
     Files that are no usable pictures are left out of the array and listed, with their index in
     `paths`. Reads in parallel threads, with a progress bar named `progress` unless that is None.
+    `enhance` is that of `read_picture`.
 
     Raises:
-        KitError: `size` is below 1.
+        KitError: `size` is below 1, or `enhance` names no step.
     """
 
     def read(path: Path | str) -> np.ndarray | UnreadablePicture:
         try:
-            return read_picture(Path(path), size)
+            return read_picture(Path(path), size, enhance)
         except UnreadablePicture as error:
             return error
 

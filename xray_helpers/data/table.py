@@ -24,7 +24,7 @@ TASK_CLASSES: dict[str, tuple[str, ...]] = {
 }
 COLUMNS = ("path", "label", "split", "patient", "source")
 
-_FOLDERS = {"task1": ("two", "all", "."), "task2": ("all", ".")}
+_FOLDERS = {"task1": ("two", "all", "."), "task2": ("all", "."), "two_stage": ("all", ".")}
 
 
 def read_table(root: Path, task: str) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def read_table(root: Path, task: str) -> pd.DataFrame:
     if task not in TASK_CLASSES:
         raise KitError(f"There is no task {task!r}; it is one of {', '.join(TASK_CLASSES)}.")
     root = data_root(root)
-    folder = _task_folder(root, task)
+    folder = task_folder(root, task)
     table = rows(folder, TASK_CLASSES[task])
     _check_classes(table, folder, TASK_CLASSES[task])
     return with_own_patients(table, root)
@@ -98,8 +98,12 @@ def with_own_patients(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     return table.assign(patient=pd.Series(own, index=table.index, dtype="str"))
 
 
-def _task_folder(root: Path, task: str) -> Path:
-    """The folder that holds the task's train/ and test/."""
+def task_folder(root: Path, task: str) -> Path:
+    """The folder that holds the task's train/ and test/.
+
+    Raises:
+        KitError: there is none in `root`.
+    """
     folders = task_folders(root)
     for name in _FOLDERS[task]:
         if name in folders:

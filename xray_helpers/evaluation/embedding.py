@@ -48,7 +48,9 @@ def _standard(features: np.ndarray, most: int = 50) -> np.ndarray:
     """Features of equal spread, then their `most` principal components: what t-SNE starts from."""
     scaled = StandardScaler().fit_transform(np.asarray(features, np.float64))
     most = min(most, *scaled.shape)
-    return PCA(most, random_state=0).fit_transform(scaled)
+    # Without any spread the share that each component explains is 0 / 0.
+    with np.errstate(invalid="ignore"):
+        return PCA(most, random_state=0).fit_transform(scaled)
 
 
 def tsne(features: np.ndarray, perplexity: float = 30.0, seed: int = 42) -> np.ndarray:
@@ -56,13 +58,14 @@ def tsne(features: np.ndarray, perplexity: float = 30.0, seed: int = 42) -> np.n
 
     Each feature is scaled to unit spread and the first 50 principal components are taken first,
     as van der Maaten and Hinton (2008) advise. Perplexity is lowered to (n - 1) / 3 where there
-    are too few pictures, see `fitting_perplexity`.
+    are too few pictures, see `fitting_perplexity`. Where all pictures have the same features, as
+    behind a layer that starts from zeros, all lie at the origin.
     """
-    return TSNE(
-        perplexity=fitting_perplexity(perplexity, len(features)),
-        init="pca",
-        random_state=seed,
-    ).fit_transform(_standard(features))
+    perplexity = fitting_perplexity(perplexity, len(features))
+    points = _standard(features)
+    if not points.any():  # scikit-learn's t-SNE would take the whole process down
+        return np.zeros((len(features), 2))
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
 
 
 def fitting_perplexity(perplexity: float, pictures: int) -> float:
@@ -77,10 +80,14 @@ def fitting_perplexity(perplexity: float, pictures: int) -> float:
 
 
 def pca(features: np.ndarray) -> tuple[np.ndarray, float]:
-    """First two principal components of scaled features, (n, 2), and their share of variance."""
+    """First two principal components of scaled features, (n, 2), and their share of variance.
+
+    The share is NaN where all pictures have the same features.
+    """
     scaled = StandardScaler().fit_transform(np.asarray(features, np.float64))
     model = PCA(2, random_state=0)
-    points = model.fit_transform(scaled)
+    with np.errstate(invalid="ignore"):
+        points = model.fit_transform(scaled)
     return points, float(model.explained_variance_ratio_.sum())
 
 

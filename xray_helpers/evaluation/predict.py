@@ -11,6 +11,13 @@ import pandas as pd
 from xray_helpers.data import Dataset
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.metrics import Estimate, accuracy, class_scores, confusion_matrix
+from xray_helpers.models.output import (
+    P_COLUMNS,
+    Meaning,
+    class_probabilities,
+    output_meaning,
+    predicted_classes,
+)
 from xray_helpers.training.batches import targets_for
 from xray_helpers.training.boundary import split_model
 from xray_helpers.training.features import frozen_outputs, head_output, model_outputs
@@ -23,13 +30,16 @@ class Evaluation:
     Attributes:
         classes: names of the classes.
         predictions: a row a picture: path (below the data folder), true, predicted, and a column
-            `p_<class>` with the probability of each class.
+            `p_<class>` with the probability of each class. Of a hinge model these are the logistic
+            function of its margin: the class is right, but 0.9 does not mean 9 of 10.
         loss: mean loss, with what L2 adds; None for a model that was not compiled.
+        meaning: what the model's own numbers are: "probability", "logit" or "margin".
     """
 
     classes: tuple[str, ...]
     predictions: pd.DataFrame
     loss: float | None
+    meaning: Meaning = "probability"
 
     def _numbers(self, column: str) -> np.ndarray:
         return self.predictions[column].map(self.classes.index).to_numpy(np.int64)
@@ -53,8 +63,19 @@ class Evaluation:
 
     @property
     def probability(self) -> np.ndarray:
-        """Probability of the predicted class of each picture, (n,)."""
-        return self.predictions[[f"p_{c}" for c in self.classes]].max(axis=1).to_numpy()
+        """The `p_` column of the predicted class of each picture, (n,); see `p_columns`."""
+        shares = self.predictions[[f"p_{c}" for c in self.classes]].to_numpy()
+        return shares[np.arange(len(shares)), self._numbers("predicted")]
+
+    @property
+    def p_columns(self) -> str:
+        """What the `p_` columns are, in words; "probability" for most models."""
+        return P_COLUMNS[self.meaning]
+
+    @property
+    def score_name(self) -> str:
+        """What `probability` is to be called in figures."""
+        return "score (no probability)" if self.meaning == "margin" else "probability"
 
     def figures(self) -> dict[str, Any]:
         """The `test` section of `run.json`."""
@@ -63,7 +84,12 @@ class Evaluation:
             f"{row['metric']}_{row['class']}": {k: row[k] for k in ("value", "low", "high", "n")}
             for row in rows
         }
-        return {"loss": self.loss, "accuracy": self.accuracy.as_dict(), **scores}
+        return {
+            "loss": self.loss,
+            "p_columns": self.p_columns,
+            "accuracy": self.accuracy.as_dict(),
+            **scores,
+        }
 
 
 def evaluate(
@@ -78,11 +104,14 @@ def evaluate(
         cache: take the frozen part's outputs from the cache.
 
     Raises:
-        KitError: the model's output does not fit the classes, or is not a probability.
+        KitError: the model's output does not fit the classes, or is none of a probability, a
+            logit and a margin.
     """
     pictures, labels = data.split(split)
     outputs = predict(model, pictures, cache=cache)
-    probabilities = _per_class(outputs, len(data.classes))
+    meaning = output_meaning(model)
+    _check(outputs, meaning, len(data.classes))
+    probabilities = class_probabilities(outputs, meaning)
     loss = None
     if getattr(model, "compiled", False):
         targets = targets_for(model, outputs.shape[-1], labels, len(data.classes))
@@ -95,11 +124,11 @@ def evaluate(
         {
             "path": [_below(p, data.source.root) for p in data.table["path"].iloc[rows]],
             "true": names[labels],
-            "predicted": names[probabilities.argmax(axis=1)],
+            "predicted": names[predicted_classes(outputs, meaning)],
             **{f"p_{c}": probabilities[:, i] for i, c in enumerate(data.classes)},
         }
     )
-    return Evaluation(data.classes, predictions, loss)
+    return Evaluation(data.classes, predictions, loss, meaning)
 
 
 def predict(model: keras.Model, pictures: np.ndarray, *, cache: bool = True) -> np.ndarray:
@@ -111,22 +140,20 @@ def predict(model: keras.Model, pictures: np.ndarray, *, cache: bool = True) -> 
     return head_output(split.head, features)
 
 
-def _per_class(outputs: np.ndarray, classes: int) -> np.ndarray:
-    """One probability a class, (n, classes), float64, rows sum to 1."""
-    outputs = np.asarray(outputs, np.float64)
-    if outputs.ndim == 2 and outputs.shape[1] == 1 and classes == 2:
-        outputs = np.hstack([1 - outputs, outputs])
-    if outputs.shape[1:] != (classes,):
+def _check(outputs: np.ndarray, meaning: Meaning, classes: int) -> None:
+    one_for_two = outputs.shape[1:] == (1,) and classes == 2
+    if outputs.shape[1:] != (classes,) and not one_for_two:
         raise KitError(
             f"The model gives {outputs.shape[1:]} numbers a picture; {classes} classes need "
             f"({classes},)."
         )
-    if outputs.min() < -1e-6 or not np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+    sums_to_one = one_for_two or np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
+    in_range = outputs.min() >= -1e-6 and outputs.max() <= 1 + 1e-6
+    if meaning == "probability" and not (sums_to_one and in_range):
         raise KitError(
             "The model's outputs are no probabilities; end it with a softmax (or, with one "
-            "output, a sigmoid)."
+            "output, a sigmoid), or compile it with a loss that has from_logits=True, or a hinge."
         )
-    return outputs
 
 
 def _below(path: str, root: Path) -> str:

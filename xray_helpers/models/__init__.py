@@ -6,9 +6,10 @@
 from xray_helpers.lazy import lazy
 
 _HOME = {
+    "parameter_table": "counts",
     "build_model": "build",
-    "layer_table": "build",
-    "count_parameters": "build",
+    "layer_table": "describe",
+    "count_parameters": "describe",
     "Weights": "weights",
     "find_weights": "weights",
     "Recipe": "recipe",
@@ -16,6 +17,11 @@ _HOME = {
     "choose_recipe": "recipes",
     "own_recipe": "recipes",
     "trace": "graph",
+    "GRIDS": "grids",
+    "softmax_recipe": "cascade",
+    "VARIANTS": "variants",
 }
 __all__ = sorted(_HOME)
-__getattr__ = lazy(__name__, _HOME, ("recipe", "recipes", "weights"))
+__getattr__ = lazy(
+    __name__, _HOME, ("recipe", "recipes", "weights", "grids", "cascade", "variants")
+)

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 
-from xray_helpers.data.table import TASK_CLASSES
 from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES, Backbone
 from xray_helpers.models.calibrate import calibrate, randomize
@@ -37,7 +35,7 @@ def build_model(
     The model takes RGB pictures with values 0 to 255, (n, image_size, image_size, 3), and does
     the backbone's preprocessing itself, so that training, evaluation, t-SNE and Grad-CAM cannot
     differ in it. It gives one probability a class, (n, len(classes)), or, with two classes, the
-    probability of the second one, (n, 1).
+    probability of the second one, (n, 1); with a hinge loss, a margin: above 0 for the second.
 
     Args:
         recipe: what to build.
@@ -67,7 +65,25 @@ def build_model(
     elif weights.file is not None:
         _load(backbone, weights.file, recipe.backbone)
     unfreeze(backbone, -1 if info.keras_name is None else recipe.unfreeze)
-    for layer in head_layers(recipe.head, recipe.dropout, recipe.l2, recipe.initializer):
+    return _with_head(recipe, inputs, x, classes)
+
+
+def build_head(
+    recipe: Recipe, shape: tuple[int, ...], classes: Sequence[str], seed: int = 0
+) -> keras.Model:
+    """The head of a recipe alone, compiled, on a backbone's output of `shape` (without the batch).
+
+    For training many heads on outputs that were computed once.
+    """
+    keras.utils.set_random_seed(seed)
+    features = keras.Input(shape, name="features")
+    return _with_head(recipe, features, features, classes)
+
+
+def _with_head(
+    recipe: Recipe, inputs: keras.KerasTensor, x: keras.KerasTensor, classes: Sequence[str]
+) -> keras.Model:
+    for layer in head_layers(recipe.whole_head, recipe.dropout, recipe.l2, recipe.initializer):
         x = layer(x)
     units = 1 if len(classes) == 2 else len(classes)
     if x.shape[1:] != (units,):
@@ -89,13 +105,19 @@ def make_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimize
     return keras.optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
 
 
-def preprocess(inputs: keras.KerasTensor, backbone: Backbone) -> keras.KerasTensor:
-    """The preprocessing that `backbone` was trained with, as layers on RGB 0 to 255."""
-    if backbone.preprocessing == "caffe":
+def preprocess(
+    inputs: keras.KerasTensor, backbone: Backbone, way: str | None = None
+) -> keras.KerasTensor:
+    """The preprocessing that `backbone` was trained with, as layers on RGB 0 to 255.
+
+    `way` is another one, "caffe", "tf" or "unit", see `Backbone`.
+    """
+    way = way or backbone.preprocessing
+    if way == "caffe":
         bgr = keras.ops.flip(inputs, axis=-1)
         # Means of the ImageNet training pictures: blue, green, red.
         return keras.layers.Rescaling(1.0, [-103.939, -116.779, -123.68], name="less_means")(bgr)
-    if backbone.preprocessing == "tf":
+    if way == "tf":
         return keras.layers.Rescaling(1 / 127.5, -1.0, name="to_minus_one_to_one")(inputs)
     return keras.layers.Rescaling(1 / 255, name="to_zero_to_one")(inputs)
 
@@ -133,12 +155,16 @@ def small_cnn(shape: tuple[int, int, int], initializer: str = "glorot_uniform") 
 def unfreeze(backbone: keras.Model, last: int) -> None:
     """Freeze `backbone` but for its last `last` layers (-1: freeze nothing).
 
-    A frozen BatchNormalization uses its stored statistics, also while the head is trained.
+    A frozen BatchNormalization uses its stored statistics, also while the head is trained. One
+    that is trained takes each batch's statistics while it trains and moving averages of them in
+    evaluation, as everywhere in Keras. (Keras's guide on fine-tuning calls the backbone with
+    training=False to keep the stored ones, but the `fit` of Keras 3 overrides that inside a
+    functional model: github.com/keras-team/keras/issues/20285.)
     """
     backbone.trainable = last != 0
-    if last > 0:
-        for layer in backbone.layers[:-last]:
-            layer.trainable = False
+    frozen = len(backbone.layers) - last if last >= 0 else 0
+    for place, layer in enumerate(backbone.layers):  # Keras leaves them as they are, for True
+        layer.trainable = place >= frozen
 
 
 def _load(backbone: keras.Model, file: Path, name: str) -> None:
@@ -149,107 +175,3 @@ def _load(backbone: keras.Model, file: Path, name: str) -> None:
             f"{file} does not hold the weights of backbone='{name}' without its classifier: "
             f"{str(error).splitlines()[0]}"
         ) from error
-
-
-def check_compiled(model: keras.Model) -> None:
-    """Stop with a sentence where a model has no optimizer and no loss yet."""
-    if not getattr(model, "compiled", False):
-        raise KitError(
-            "The model is not compiled; say for instance "
-            "model.compile(optimizer='adam', loss='categorical_crossentropy') first."
-        )
-
-
-def loss_name(model: keras.Model) -> str:
-    """The name of the loss that a model was compiled with, be it a name, a loss or a function."""
-    loss = model.loss
-    return loss if isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
-
-
-def count_parameters(model: keras.Model) -> dict[str, int]:
-    """Numbers of parameters: total, trainable, non_trainable; each shared weight counted once."""
-    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    total = sum(int(np.prod(w.shape)) for w in model.weights)
-    return {"total": total, "trainable": trainable, "non_trainable": total - trainable}
-
-
-def layer_table(model: keras.Model, nested: bool = False) -> pd.DataFrame:
-    """One row a layer: name, type, output shape (without the batch), parameters, trainable ones.
-
-    With `nested`, the layers inside a backbone stand in its place, as `backbone/layer`.
-    """
-    return pd.DataFrame(_layer_rows(model, nested, ""))
-
-
-def _layer_rows(model: keras.Model, nested: bool, prefix: str) -> list[dict]:
-    rows = []
-    for layer in model.layers:
-        if nested and isinstance(layer, keras.Model):
-            rows += _layer_rows(layer, nested, f"{prefix}{layer.name}/")
-            continue
-        counts = count_parameters(layer)
-        shape = getattr(getattr(layer, "output", None), "shape", None)
-        rows.append(
-            {
-                "layer": prefix + layer.name,
-                "type": type(layer).__name__,
-                "output": "×".join(str(n) for n in shape[1:]) if shape else "",
-                "parameters": counts["total"],
-                "trainable": counts["trainable"],
-            }
-        )
-    return rows
-
-
-def regularisation(model: keras.Model) -> list[str]:
-    """What keeps the model from learning by heart, read off its layers: "dropout 0.25", …"""
-    found = []
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):
-            found.append(f"dropout {layer.rate:g}")
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            found.append("batch normalisation")
-        penalty = getattr(layer, "kernel_regularizer", None)
-        if isinstance(penalty, keras.regularizers.L2):
-            found.append(f"L2 {float(penalty.l2):g} on {layer.name}")
-    return found
-
-
-def describe(model: keras.Model, recipe: Recipe, weights: str, shape: tuple[int, int, int]) -> dict:
-    """The `model` section of `run.json`: recipe, backbone, weights, layers, parameters, size.
-
-    `shape` is that of a picture: a model without `keras.Input` gets its weights from it.
-    """
-    if not model.built:
-        model(np.zeros((1, *shape), np.float32))
-    check_compiled(model)
-    counts = count_parameters(model)
-    return {
-        "recipe": recipe.name,
-        "changed": {name: getattr(recipe, name) for name in recipe.changed},
-        "backbone": recipe.backbone,
-        "weights": weights,
-        # Its kind: Keras counts the names of optimizers up, "adam_1".
-        "optimizer": type(model.optimizer).__name__.lower(),
-        "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
-        "loss": loss_name(model),
-        "regularisation": regularisation(model),
-        "layers": layer_table(model).to_dict("records"),
-        "parameters": counts,
-        # 4 bytes a parameter (float32), in units of 1,000,000 bytes.
-        "megabytes": round(counts["total"] * 4 / 1e6, 1),
-    }
-
-
-def recipe_counts(recipe: Recipe) -> dict:
-    """A recipe in a few facts, with the parameter counts of the model it builds."""
-    classes = TASK_CLASSES[recipe.task]
-    model = build_model(recipe, classes, Weights("none"))
-    return {
-        "name": recipe.name,
-        "task": recipe.task,
-        "backbone": recipe.backbone,
-        **count_parameters(model),
-        "report": recipe.report,
-        "reported": recipe.reported,
-    }

@@ -78,8 +78,10 @@ def _standardise_convolution(step: Step, values: dict) -> None:
     """Rescale a convolution to mean 0 and spread 1 before its activation; run it."""
     layer = step.layer
     activation, layer.activation = layer.activation, keras.activations.linear
-    output = run_step(step, values)
+    run_step(step, values)
     layer.activation = activation
+    # Maps of 32 pictures take hundreds of megabytes: no more of them at once than must be.
+    output = values.pop(id(step.outputs))
     mean, variance = _moments(output)
     spread = np.sqrt(variance)
     spread[spread < 1e-6] = 1.0
@@ -88,9 +90,9 @@ def _standardise_convolution(step: Step, values: dict) -> None:
     kernel.assign(np.asarray(kernel) / spread)
     if layer.bias is not None:
         layer.bias.assign((np.asarray(layer.bias) - mean) / spread)
-    else:
-        mean = 0.0
-    values[id(step.outputs)] = activation((output - mean) / spread)
+        output = output - mean
+    output = output / spread
+    values[id(step.outputs)] = activation(output)
 
 
 def _set_statistics(

@@ -147,7 +147,7 @@ def _trace_into(
 
     def record(layer: Callable, *args: Any, **kwargs: Any) -> Any:
         kwargs = {k: v for k, v in kwargs.items() if k != "mask" or v is not None}
-        if training is not None and "training" not in kwargs and _takes_training(layer):
+        if training is not None and "training" not in kwargs and takes_training(layer):
             # `backbone(x, training=False)` holds for every layer inside the backbone.
             kwargs["training"] = training
         outputs = layer(*args, **kwargs)
@@ -183,7 +183,8 @@ def is_graph(layer: Any) -> bool:
     return isinstance(layer, keras.Model) and type(layer).call is _FUNCTIONAL_CALL
 
 
-def _takes_training(layer: Any) -> bool:
+def takes_training(layer: Any) -> bool:
+    """Whether a layer is told if the model is being trained."""
     return "training" in inspect.signature(getattr(layer, "call", layer)).parameters
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from xray_helpers.models.pairs import last_activation, with_activation
+
 # What no setting replaces.
 _FIXED = {
     "name",
@@ -17,6 +19,7 @@ _FIXED = {
     "convolutions",
     "report",
     "reported",
+    "reported_test",
     "chosen",
     "note",
     "changed",
@@ -37,7 +40,9 @@ class Recipe:
         dropout: share of units dropped by each `dropout` of the head.
         l2: factor of the squared weights added to the loss by each `l2` of the head.
         initializer: how the head's (and the `cnn`'s) weights start, a Keras name.
+        output: activation of the last layer; None for what the loss wants, or the head's own.
         optimizer, learning_rate, loss: Keras names; the learning rate a step.
+        schedule: how the learning rate changes: constant, cosine, exponential, plateau.
         epochs: at most so many passes over the training pictures.
         batch_size: pictures a step.
         steps_per_epoch, validation_steps: steps an epoch; None for all pictures.
@@ -46,6 +51,7 @@ class Recipe:
         convolutions: layers in words that take the place of the kit's own `cnn`; None for that.
         report: letter of the report the recipe was taken from; None for the kit's own.
         reported: what that report says of its accuracy.
+        reported_test: the test accuracy among it, as the report writes it; None where it has none.
         chosen: what the report leaves out and what is taken here instead.
         note: where the report disagrees with itself.
         changed: names of the fields that a setting has replaced.
@@ -59,8 +65,10 @@ class Recipe:
     dropout: float = 0.25
     l2: float = 0.0
     initializer: str = "glorot_uniform"
+    output: str | None = None
     optimizer: str = "adam"
     learning_rate: float = 1e-3
+    schedule: str = "constant"
     loss: str = "categorical_crossentropy"
     epochs: int = 40
     batch_size: int = 10
@@ -70,6 +78,7 @@ class Recipe:
     convolutions: str | None = None
     report: str | None = None
     reported: str | None = None
+    reported_test: str | None = None
     chosen: tuple[str, ...] = ()
     note: str = ""
     changed: tuple[str, ...] = ()
@@ -83,6 +92,11 @@ class Recipe:
             if name in names and value is not None and value != getattr(self, name)
         }
         return replace(self, **new, changed=tuple(sorted(new)))
+
+    @property
+    def whole_head(self) -> str:
+        """The head in words, with the activation that `output` and `loss` give its last layer."""
+        return with_activation(self.head, last_activation(self.head, self.output, self.loss))
 
     @property
     def title(self) -> str:

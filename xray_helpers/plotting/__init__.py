@@ -9,10 +9,12 @@ from xray_helpers.plotting.clouds import EmbeddingPanel, embedding, embedding_gr
 from xray_helpers.plotting.counts import class_balance, confusion
 from xray_helpers.plotting.curves import compare_curves, learning_curves
 from xray_helpers.plotting.output import save, stamp
-from xray_helpers.plotting.pictures import predictions_grid, sample_pictures
+from xray_helpers.plotting.pictures import enhancement_grid, predictions_grid, sample_pictures
 from xray_helpers.plotting.scores import class_scores, compare_accuracy
+from xray_helpers.plotting.search import heat_map
 from xray_helpers.plotting.style import class_name
 from xray_helpers.plotting.timing import timing_bars
+from xray_helpers.plotting.variants import variants_beside_report
 
 __all__ = [
     "EmbeddingPanel",
@@ -24,10 +26,13 @@ __all__ = [
     "confusion",
     "embedding",
     "embedding_grid",
+    "enhancement_grid",
+    "heat_map",
     "learning_curves",
     "predictions_grid",
     "sample_pictures",
     "save",
     "stamp",
     "timing_bars",
+    "variants_beside_report",
 ]

@@ -1,4 +1,4 @@
-"""Accuracy and loss over the epochs, of one run and of several side by side."""
+"""Accuracy, loss and more over the epochs, of one run and of several side by side."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +22,12 @@ from xray_helpers.plotting.style import (
 
 _SPLITS = {"train": "", "validation": "val_"}
 _LOG_SPREAD = 30.0
+_UNITS = {
+    "accuracy": "accuracy (share of pictures)",
+    "loss": "loss (no unit)",
+    "precision": "precision (share)",
+    "recall": "recall (share)",
+}
 
 
 def learning_curves(
@@ -29,36 +35,43 @@ def learning_curves(
 ) -> Figure:
     """Show accuracy and loss after each epoch, in training (solid) and validation (dashed).
 
+    Precision and recall of the positive class get panels of their own where the table has them.
+
     Args:
-        history: one row an epoch; columns ``epoch`` (from 1), ``loss``, ``accuracy`` and, when
-            there was validation, ``val_loss``, ``val_accuracy``. NaN leaves a gap; a curve that
-            is missing or all NaN is not drawn.
+        history: one row an epoch; columns ``epoch`` (from 1), ``loss``, ``accuracy``, perhaps
+            ``precision``, ``recall`` and, when there was validation, each of them with ``val_``
+            before it. NaN leaves a gap; a curve that is missing or all NaN is not drawn.
         best_epoch: the epoch to mark, counted from 1.
-        title: what the figure shows; by default the number of epochs.
+        title: what the figure shows; by default the quantities and the number of epochs.
 
     Raises:
         KitError: the table has no ``epoch`` column or no row.
     """
     _require_history(history, "learning_curves")
-    epochs = len(history)
+    more = [q for q in ("precision", "recall") if {q, f"val_{q}"} & set(history.columns)]
+    quantities = ["accuracy", "loss", *more]
     if title is None:
-        title = f"Accuracy and loss after each of {epochs} epochs"
-        if epochs == 1:
-            title = "Accuracy and loss after one epoch"
+        epochs = len(history)
+        named = ", ".join(quantities[:-1]) + f" and {quantities[-1]}"
+        title = f"{named.capitalize()} after " + (
+            "one epoch" if epochs == 1 else f"each of {epochs} epochs"
+        )
     handles = _handles([history])
     if best_epoch is not None:
         handles.append(_best_line(f"best epoch: {best_epoch}"))
-    height = 3.4 + legend_height([str(handle.get_label()) for handle in handles])
-    with figure(height, title) as made:
-        grid = made.add_gridspec(2, 2, height_ratios=[3.4, height - 3.4])
-        for place, quantity in enumerate(("accuracy", "loss")):
-            axes = made.add_subplot(grid[0, place])
+    rows = -(-len(quantities) // 2)
+    panel = 3.4 if rows == 1 else 2.9
+    legend = legend_height([str(handle.get_label()) for handle in handles])
+    with figure(rows * panel + legend, title) as made:
+        grid = made.add_gridspec(rows + 1, 2, height_ratios=[panel] * rows + [legend])
+        for place, quantity in enumerate(quantities):
+            axes = made.add_subplot(grid[place // 2, place % 2])
             _draw(axes, history, quantity, best_epoch)
             axes.set_title(quantity.capitalize(), loc="left")
             axes.set_xlabel("epoch")
             axes.set_ylabel(_unit(quantity))
             _limit(axes, [history], quantity)
-        legend_row(made, grid[1, :], handles)
+        legend_row(made, grid[rows, :], handles)
         return made
 
 
@@ -192,8 +205,8 @@ def _marked(known: np.ndarray) -> list[int]:
 
 
 def _limit(axes: Axes, histories: Sequence[pd.DataFrame], quantity: str) -> None:
-    """Accuracy always runs from 0 to 1; loss from 0, or on a logarithmic axis."""
-    if quantity == "accuracy":
+    """Shares always run from 0 to 1; loss from 0, or on a logarithmic axis."""
+    if quantity != "loss":
         axes.set_ylim(0, 1)
         axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
         return
@@ -211,7 +224,7 @@ def _limit(axes: Axes, histories: Sequence[pd.DataFrame], quantity: str) -> None
 
 
 def _unit(quantity: str) -> str:
-    return "accuracy (share of pictures)" if quantity == "accuracy" else "loss (no unit)"
+    return _UNITS[quantity]
 
 
 def _handles(histories: Sequence[pd.DataFrame]) -> list[Line2D]:

@@ -1,4 +1,4 @@
-"""Figures made of pictures: samples of each class, and every test picture with its prediction."""
+"""Figures made of pictures: samples, what enhancement makes of them, test pictures as predicted."""
 
 from collections.abc import Mapping, Sequence
 
@@ -58,6 +58,40 @@ def sample_pictures(pictures: Mapping[str, np.ndarray], title: str | None = None
         return made
 
 
+def enhancement_grid(
+    columns: Mapping[str, np.ndarray], rows: Sequence[str], title: str | None = None
+) -> Figure:
+    """Show the same pictures in several forms: a row a picture, a column a form of it.
+
+    Args:
+        columns: name of a form ("as it is", "clahe") -> (n, height, width, 3) uint8.
+        rows: n texts, one to stand at the left of each picture, such as its class.
+        title: what the figure shows.
+
+    Raises:
+        KitError: no column or no picture, other numbers of pictures, another shape or type.
+    """
+    if not columns or not len(rows):
+        raise KitError("enhancement_grid: there is no picture to show; give at least one.")
+    for name, stack in columns.items():
+        _require_pictures(stack, f"enhancement_grid: the pictures of {name!r}")
+    require_same_length("enhancement_grid", rows=rows, **columns)
+    if title is None:
+        title = "The same pictures, as they are and after one step"
+    side = (WIDTH - 0.4) / len(columns)
+    with figure(side * len(rows) + 0.35, title) as made:
+        made.get_layout_engine().set(h_pad=0.03, w_pad=0.03)
+        grid = made.subplots(len(rows), len(columns), squeeze=False)
+        for place, (name, stack) in enumerate(columns.items()):
+            grid[0, place].set_title(wrap(name, 14), fontsize=11)
+            for axes, picture in zip(grid[:, place], stack, strict=True):
+                axes.imshow(picture, interpolation="antialiased")
+                _bare(axes)
+        for axes, text in zip(grid[:, 0], rows, strict=True):
+            axes.set_ylabel(wrap(class_name(text), 16), fontsize=11)
+        return made
+
+
 def predictions_grid(
     pictures: np.ndarray,
     true: Sequence[str],
@@ -65,6 +99,7 @@ def predictions_grid(
     probability: Sequence[float],
     columns: int = 6,
     title: str | None = None,
+    score: str = "probability",
 ) -> Figure:
     """Show every picture with its true class, its predicted class and that one's probability.
 
@@ -77,6 +112,7 @@ def predictions_grid(
         probability: n numbers from 0 to 1, the model's probability of the predicted class.
         columns: pictures side by side; at least 1.
         title: what the figure shows; by default the counts of right and wrong predictions.
+        score: what the number is called; one that is no probability is not shown as percent.
 
     Raises:
         KitError: the lengths differ, there is no picture, or ``pictures`` is not such an array.
@@ -106,7 +142,7 @@ def predictions_grid(
     above = [wrap(class_name(label), characters) for label in true]
     below = [
         f"{wrap(class_name(guess), characters)}\n{RIGHT if guess == label else WRONG} "
-        + _percent(share)
+        + (_percent(share) if score == "probability" else f"{share:.2f}")
         for label, guess, share in zip(true, predicted, probability, strict=True)
     ]
     lines = max(text.count("\n") for text in above) + max(text.count("\n") for text in below) + 2
@@ -120,7 +156,7 @@ def predictions_grid(
         note.text(
             0,
             0.5,
-            "Above a picture: its true class. Below: the predicted class and its probability. "
+            f"Above a picture: its true class. Below: the predicted class and its {score}. "
             f"{WRONG} and a thick frame: wrong.",
             fontsize=9.5,
             color=NOTE_COLOR,

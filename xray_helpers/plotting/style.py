@@ -52,6 +52,8 @@ _RC = {
 _NAMES = {
     "covid": "COVID-19",
     "normal": "normal",
+    "infected": "infected",
+    "pneumonia_other": "other pneumonia",
     "pneumonia_bac": "bacterial pneumonia",
     "pneumonia_vir": "viral pneumonia",
 }

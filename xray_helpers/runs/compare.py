@@ -34,7 +34,7 @@ def run_name(record: dict[str, Any]) -> str:
     changes = [f"{k}={v}" for k, v in model.get("changed", {}).items() if k != "backbone"]
     changes += [
         f"{name}={settings[name]}"
-        for name in ("image_size", "augment_views", "class_weight", "leaks", "seed")
+        for name in ("image_size", "enhance", "augment_views", "class_weight", "leaks", "seed")
         if settings.get(name, usual := TaskSettings.model_fields[name].default) != usual
     ]
     parts = [model.get("recipe") or record["id"], model.get("backbone") or "", *changes]

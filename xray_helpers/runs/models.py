@@ -96,6 +96,7 @@ def load_run(record: dict[str, Any]) -> LoadedRun:
         image_size=settings["image_size"],
         seed=settings["seed"],
         leaks=settings["leaks"],
+        enhance=settings.get("enhance", ""),  # records of older kits have no such setting
     )
     if data.fingerprint != recorded["fingerprint"]:
         raise KitError(

@@ -5,7 +5,6 @@ what lies on disk is true whenever the kernel dies: "started" until the notebook
 made it "complete", or a cell that raised has made it "failed".
 """
 
-import json
 import os
 import platform
 import secrets
@@ -17,10 +16,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from xray_helpers.errors import KitError
+from xray_helpers.files import write_json, write_text
 from xray_helpers.paths import PACKAGE
 
 SCHEMA = 1
@@ -118,46 +117,9 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all; numpy numbers become plain ones, NaN becomes null."""
-    write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
-
-    Raises:
-        KitError: the disk is full or the folder cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
-    except OSError as error:
-        raise KitError(f"{path} cannot be written: {error.strerror}; free some space.") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return str(value)
-    return value
-
-
 def environment() -> dict[str, Any]:
     """The machine and the software: what a reader needs to judge a time or to run it again."""
-    names = ("tensorflow", "keras", "numpy", "scikit-learn", "pillow")
+    names = ("tensorflow", "keras", "numpy", "scikit-learn", "scikit-image", "pillow")
     return {
         "versions": {"python": platform.python_version()} | {n: _version(n) for n in names},
         "system": platform.platform(),

@@ -1,12 +1,12 @@
 """All records in the runs folder."""
 
 import json
-import os
 import socket
 from pathlib import Path
 from typing import Any
 
 from xray_helpers.errors import KitError
+from xray_helpers.processes import is_alive
 from xray_helpers.runs.record import RECORD
 
 
@@ -39,27 +39,7 @@ def state(record: dict[str, Any]) -> str:
     environment = record.get("environment", {})
     if environment.get("host") != socket.gethostname():
         return f"started on {environment.get('host')}"
-    return "running" if _alive(environment.get("pid")) else "interrupted"
-
-
-def _alive(pid: Any) -> bool:
-    if not isinstance(pid, int):
-        return False
-    if os.name == "nt":  # no signal 0 there; psutil comes with JupyterLab
-        import psutil
-
-        return psutil.pid_exists(pid)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    # A killed child that nobody has waited for still has its number.
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except OSError:
-        return True
+    return "running" if is_alive(environment.get("pid")) else "interrupted"
 
 
 def find_run(runs: Path, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from xray_helpers.errors import KitError
-from xray_helpers.models.build import loss_name
+from xray_helpers.models.output import loss_name
 
 
 def training_order(pictures: int, views: int, epochs: int, seed: int) -> np.ndarray:

@@ -6,6 +6,7 @@ trains the rest, the head, on its outputs: with the same numbers as training the
 layers, and so the weights, are those of the model that was given.
 """
 
+import re
 from dataclasses import dataclass
 
 import keras
@@ -38,24 +39,40 @@ def split_model(model: keras.Model) -> Split:
         graph = trace(model)
     except NotAGraph as error:
         return Split(None, model, [], None, str(error))
-    fixed = {id(t): t for t in graph.inputs}  # tensors that cannot change during training
-    changing: list[Step] = []
-    has_weights = False
-    for step in graph.steps:
-        if is_frozen(step) and all(id(t) in fixed for t in step.inputs):
-            fixed.update({id(t): t for t in _flat(step.outputs)})
-            has_weights = has_weights or bool(getattr(step.layer, "weights", []))
-        else:
-            changing.append(step)
+    fixed, changing = sort_steps(graph)
     used = [t for step in changing for t in step.inputs] + graph.outputs
-    boundary = list({id(t): t for t in used if id(t) in fixed}.values())
+    known = {id(t) for t in [*graph.inputs, *outputs_of(fixed)]}
+    boundary = list({id(t): t for t in used if id(t) in known}.values())
     if not changing:
         return Split(None, model, [], graph, "Nothing in this model can be trained.")
-    if not has_weights:
-        return Split(None, model, [], graph, "No layer with weights is frozen from the input on.")
-    frozen = graph.model(graph.inputs, boundary, name="frozen")
+    if not any(getattr(step.layer, "weights", []) for step in fixed):
+        first = f"'{changing[0].name}' already changes while the model is trained"
+        reason = f"No layer with weights is frozen from the input on: {first}."
+        return Split(None, model, [], graph, reason)
+    frozen = graph.model(graph.inputs, boundary, name=_name(model, fixed))
     head = graph.model(boundary, graph.outputs, name="head")
     return Split(frozen, head, boundary, graph)
+
+
+def sort_steps(graph: Graph) -> tuple[list[Step], list[Step]]:
+    """The steps that give the same in every epoch, from the input on, and all others."""
+    fixed, changing = [], []
+    known = {id(t) for t in graph.inputs}
+    for step in graph.steps:
+        if is_frozen(step) and all(id(t) in known for t in step.inputs):
+            known |= {id(t) for t in outputs_of([step])}
+            fixed.append(step)
+        else:
+            changing.append(step)
+    return fixed, changing
+
+
+def _name(model: keras.Model, fixed: list[Step]) -> str:
+    """The frozen part in words: the nested models in it, else `model`, and its last layer."""
+    nested = dict.fromkeys(s.name.split("/")[0] for s in fixed if "/" in s.name)
+    words = f"{'_'.join(nested) or model.name} to {fixed[-1].name.split('/')[-1]}"
+    # A name that TensorFlow takes.
+    return re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_")
 
 
 def whole_model(model: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
@@ -74,16 +91,21 @@ def is_frozen(step: Step) -> bool:
     """Whether a layer gives the same output for the same input all through training.
 
     It does unless it has weights to train, draws random numbers (its seed is among its variables,
-    not among its weights), or keeps statistics that move while it trains.
+    not among its weights), adds to the loss, or keeps statistics that move while it trains.
     """
     layer = step.layer
     if not isinstance(layer, keras.layers.Layer):
         return True  # a plain operation such as `keras.ops.flip`
     if layer.trainable_variables or len(layer.variables) > len(layer.weights):
         return False
-    moves = isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-    return not (moves and step.kwargs.get("training") is not False)
+    if getattr(layer, "activity_regularizer", None) is not None:
+        return False
+    # Its statistics move even where it is called with training=False, which the `fit` of Keras 3
+    # overrides inside a functional model (github.com/keras-team/keras/issues/20285).
+    return not (isinstance(layer, keras.layers.BatchNormalization) and layer.trainable)
 
 
-def _flat(structure: object) -> list[keras.KerasTensor]:
-    return [t for t in keras.tree.flatten(structure) if isinstance(t, keras.KerasTensor)]
+def outputs_of(steps: list[Step]) -> list[keras.KerasTensor]:
+    """What the steps give, in order."""
+    flat = keras.tree.flatten([step.outputs for step in steps])
+    return [t for t in flat if isinstance(t, keras.KerasTensor)]

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from xray_helpers.errors import KitError
+from xray_helpers.settings import TimingSettings
 
 TIMING_SCHEMA = 1
 ROW = {
@@ -30,8 +31,8 @@ ROW = {
     "seconds_total",
 }
 MODEL_SETTINGS = (
-    "recipe", "backbone", "weights", "unfreeze", "dropout", "l2", "initializer", "optimizer",
-    "learning_rate", "batch_size", "leaks",
+    "recipe", "backbone", "weights", "unfreeze", "dropout", "l2", "initializer", "output", "loss",
+    "optimizer", "learning_rate", "batch_size", "leaks", "enhance",
 )  # fmt: skip
 
 
@@ -114,6 +115,7 @@ def measure(order: dict[str, Any]) -> list[dict[str, Any]]:
         image_size=order["image_size"],
         seed=order["seed"],
         leaks=order["settings"]["leaks"],
+        enhance=order["settings"]["enhance"],
         progress=None,
     )
     pictures, labels = data.split("train")
@@ -219,7 +221,7 @@ def merge_timings(timings: list[dict[str, Any]]) -> tuple[pd.DataFrame, list[str
     if table["data_fingerprint"].nunique() > 1:
         notes.append("The measurements differ in their pictures: totals cannot be compared.")
     for key in ("task", "image_size", "epochs", "settings", "toy_repeats"):
-        if len({json.dumps(t["order"].get(key), sort_keys=True) for t in timings}) > 1:
+        if len({json.dumps(_asked(t["order"], key), sort_keys=True) for t in timings}) > 1:
             notes.append(f"The measurements differ in {key}: totals cannot be compared.")
     if table["device"].nunique() == 1:
         notes.append(
@@ -228,6 +230,14 @@ def merge_timings(timings: list[dict[str, Any]]) -> tuple[pd.DataFrame, list[str
         )
     columns = ["work", "device", "seconds_epoch", "seconds_step", "seconds_total", "times faster"]
     return table[columns], notes
+
+
+def _asked(order: dict[str, Any], key: str) -> Any:
+    """A part of an order; a setting that an older kit did not have was at its default."""
+    if key != "settings":
+        return order.get(key)
+    defaults = {name: TimingSettings.model_fields[name].default for name in MODEL_SETTINGS}
+    return defaults | order.get("settings", {})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import math
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,17 @@ import pandas as pd
 from xray_helpers.data import Dataset
 from xray_helpers.data.augment import augmented_views
 from xray_helpers.errors import KitError
-from xray_helpers.models.build import check_compiled
+from xray_helpers.models.describe import check_compiled
 from xray_helpers.models.graph import is_graph
+from xray_helpers.models.output import output_meaning
 from xray_helpers.training.batches import targets_for, training_batches, training_order
 from xray_helpers.training.boundary import split_model, whole_model
 from xray_helpers.training.device import device_facts
-from xray_helpers.training.features import frozen_outputs
+from xray_helpers.training.features import BATCH, frozen_outputs
+from xray_helpers.training.metrics import check_metrics, training_metrics
+from xray_helpers.training.schedule import first_rate_kept, schedule_callbacks
 from xray_helpers.training.timing import time_uncached
+from xray_helpers.training.trust import trusted_split
 from xray_helpers.training.watch import Watch
 
 
@@ -30,11 +35,13 @@ class Training:
 
     Attributes:
         model: the trained model, with the weights of its best epoch.
-        history: a row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, seconds.
-            Training loss and accuracy are means over the epoch's steps, dropout on.
+        history: a row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, the
+            metrics that were asked for (precision, val_precision, …; NaN where not defined),
+            learning_rate (of the epoch's first step), seconds. Training loss and accuracy are
+            means over the epoch's steps, dropout on.
         best_epoch: the epoch, from 1, with the lowest validation loss.
         batch_size, steps_per_epoch: pictures a step, steps an epoch.
-        augment_views, patience: as they were asked for.
+        augment_views, patience, schedule: as they were asked for.
         train, validation: {"loss", "accuracy", "n"} of the trained model, dropout off.
         seconds: features, first_epoch, median_epoch, median_step, uncached_epoch, uncached_step
             (None where not measured), total (without the uncached timing).
@@ -50,6 +57,7 @@ class Training:
     steps_per_epoch: int
     augment_views: int
     patience: int | None
+    schedule: str
     train: dict[str, float]
     validation: dict[str, float]
     seconds: dict[str, float | None]
@@ -66,6 +74,7 @@ class Training:
             "steps_per_epoch": self.steps_per_epoch,
             "augment_views": self.augment_views,
             "patience": self.patience,
+            "schedule": self.schedule,
             "train": self.train,
             "validation": self.validation,
             "seconds": self.seconds,
@@ -112,6 +121,8 @@ def train(
     steps_per_epoch: int | None = None,
     validation_steps: int | None = None,
     patience: int | None = None,
+    schedule: str = "constant",
+    metrics: Sequence[str] = (),
     class_weight: bool = False,
     augment_views: int = 0,
     cache: bool = True,
@@ -125,13 +136,18 @@ def train(
 
     Args:
         model: any compiled Keras model on (n, size, size, 3) RGB 0 to 255. With two classes its
-            output is (n, 1), the probability of the second class, or (n, 2); else (n, classes).
+            output is (n, 1), the probability of the second class (or its logit, or a margin: see
+            `models/output.py`), or (n, 2); else (n, classes). One output gets the labels 0 and 1;
+            Keras's own hinge losses make -1 and 1 of them.
         data: the pictures.
         epochs: passes over the training pictures, at most.
         batch_size: pictures a step.
         steps_per_epoch: steps that count as an epoch; None for all training pictures.
         validation_steps: batches of each validation; None for all validation pictures.
         patience: epochs without a lower validation loss before training stops; None: never.
+        schedule: how the learning rate changes, see `training/schedule.py`; afterwards the
+            optimizer has its first rate back.
+        metrics: "precision", "recall": those of the second class of two, kept for every epoch.
         class_weight: weigh each class by the inverse of its share of training pictures.
         augment_views: augmented views a training picture, which the epochs take in turn; 0: none.
         cache: compute the frozen part once.
@@ -139,13 +155,16 @@ def train(
         seed: seed of the order of the pictures, of augmentation and of dropout.
 
     Raises:
-        KitError: the model is not compiled or does not fit the data.
+        KitError: the model is not compiled or does not fit the data; a schedule or a metric that
+            this model cannot have.
     """
     _check(model, data)
+    check_metrics(metrics, len(data.classes))
+    rates = schedule_callbacks(schedule, model.optimizer, epochs)
     started = time.perf_counter()
-    split = split_model(model)
-    use_cache = cache and split.frozen is not None
     pictures, labels = data.split("train")
+    split = trusted_split(model, pictures) if cache else split_model(model)
+    use_cache = cache and split.frozen is not None
     val_pictures, val_labels = data.split("validation")
     count = len(pictures)
     views = augmented_views(pictures, augment_views, seed) if augment_views else pictures
@@ -163,30 +182,36 @@ def train(
     val_targets = targets_for(model, units, val_labels, classes)
     # The table is sorted by class: with few validation steps, they shall see all classes.
     val_order = training_order(len(val_labels), 0, 1, seed)
-    head.compile(optimizer=model.optimizer, loss=model.loss, metrics=["accuracy"])
+    head.compile(
+        optimizer=model.optimizer,
+        loss=model.loss,
+        metrics=training_metrics(metrics, output_meaning(model), units),
+    )
     steps = steps_per_epoch or math.ceil(count / batch_size)
     # With fewer or more steps an epoch than pictures, the stream simply runs on.
     passes = math.ceil(epochs * steps / math.ceil(count / batch_size))
     order = training_order(count, augment_views, passes, seed)
-    watch = Watch(epochs)
+    watch = Watch(epochs, metrics)
     keras.utils.set_random_seed(seed)
-    head.fit(
-        training_batches(inputs, targets, order, batch_size),
-        epochs=epochs,
-        steps_per_epoch=steps,
-        validation_data=training_batches(val_inputs, val_targets, val_order, batch_size),
-        validation_steps=validation_steps,
-        class_weight=_class_weights(labels) if class_weight else None,
-        callbacks=[
-            keras.callbacks.EarlyStopping(
-                "val_loss", patience=patience or epochs, restore_best_weights=True
-            ),
-            keras.callbacks.TerminateOnNaN(),
-            watch,
-        ],
-        shuffle=False,  # the stream has its order already
-        verbose=0,
-    )
+    with first_rate_kept(model.optimizer):
+        head.fit(
+            training_batches(inputs, targets, order, batch_size),
+            epochs=epochs,
+            steps_per_epoch=steps,
+            validation_data=training_batches(val_inputs, val_targets, val_order, batch_size),
+            validation_steps=validation_steps,
+            class_weight=_class_weights(labels) if class_weight else None,
+            callbacks=[
+                keras.callbacks.EarlyStopping(
+                    "val_loss", patience=patience or epochs, restore_best_weights=True
+                ),
+                keras.callbacks.TerminateOnNaN(),
+                *rates,
+                watch,  # behind what sets the rate, which it notes
+            ],
+            shuffle=False,  # the stream has its order already
+            verbose=0,
+        )
     history = watch.history()
     best_epoch = 1 + int(np.nanargmin(history["val_loss"].to_numpy()))
     every = np.arange(count)[None]
@@ -207,9 +232,10 @@ def train(
         steps_per_epoch=steps,
         augment_views=augment_views,
         patience=patience,
-        train=_scores(head, training_batches(inputs, targets, every, 32), count),
+        schedule=schedule,
+        train=_scores(head, training_batches(inputs, targets, every, BATCH), count),
         validation=_scores(
-            head, training_batches(val_inputs, val_targets, val_order, 32), len(val_targets)
+            head, training_batches(val_inputs, val_targets, val_order, BATCH), len(val_targets)
         ),
         seconds=seconds,
         cached=use_cache,
@@ -241,5 +267,5 @@ def _class_weights(labels: np.ndarray) -> dict[int, float]:
 
 
 def _scores(model: keras.Model, batches: Any, n: int) -> dict[str, float]:
-    loss, accuracy = model.evaluate(batches, verbose=0)[:2]
-    return {"loss": float(loss), "accuracy": float(accuracy), "n": n}
+    scores = model.evaluate(batches, verbose=0, return_dict=True)
+    return {"loss": float(scores["loss"]), "accuracy": float(scores["accuracy"]), "n": n}

@@ -1,6 +1,7 @@
 """What is noted while Keras trains."""
 
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 
 from xray_helpers.errors import KitError
 from xray_helpers.progress import progress_bar
+from xray_helpers.training.schedule import learning_rate
 
 
 class StepTimer(keras.callbacks.Callback):
@@ -44,19 +46,32 @@ class StepTimer(keras.callbacks.Callback):
 class Watch(StepTimer):
     """Keeps the history too, and shows progress."""
 
-    def __init__(self, epochs: int) -> None:
-        """Show a bar of `epochs`."""
+    def __init__(self, epochs: int, metrics: Sequence[str] = ()) -> None:
+        """Show a bar of `epochs`; keep `metrics` beside loss and accuracy."""
         super().__init__()
+        kept = ("loss", "accuracy", *metrics)
+        self.columns = (*kept, *(f"val_{name}" for name in kept))
         self.rows: list[dict[str, float]] = []
         self.bar = progress_bar("Training", epochs, unit="epoch")
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Note the rate of the epoch's first step."""
+        super().on_epoch_begin(epoch, logs)
+        self.learning_rate = learning_rate(self.model.optimizer)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Note the epoch and move the bar on."""
         super().on_epoch_end(epoch, logs)
         logs = logs or {}
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        row = {name: float(logs.get(name, np.nan)) for name in names}
-        self.rows.append({"epoch": epoch + 1, **row, "seconds": self.epochs[-1]})
+        row = {name: float(logs.get(name, np.nan)) for name in self.columns}
+        self.rows.append(
+            {
+                "epoch": epoch + 1,
+                **row,
+                "learning_rate": self.learning_rate,
+                "seconds": self.epochs[-1],
+            }
+        )
         self.bar.set_postfix_str(
             f"loss {row['loss']:.3f}, validation {row['val_loss']:.3f}", refresh=False
         )

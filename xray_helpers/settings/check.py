@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from xray_helpers.errors import KitError
 from xray_helpers.settings import NOTEBOOKS, SMOKE, Settings
+from xray_helpers.settings.kinds import parts
 
 
 def check_settings(
@@ -60,14 +61,17 @@ def _wrong_value(name: str, item: Mapping[str, Any], kind: type[Settings]) -> st
     sentence = f"{name}={value!r} is not possible: {name} is {allowed}."
     choices = _choices(kind, name)
     if isinstance(value, str) and choices:
-        close = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+        wrong = next((part for part in parts(value) if part not in choices), value)
+        close = difflib.get_close_matches(wrong, choices, n=1, cutoff=0.5)
         sentence += f" Did you mean '{close[0]}'?" if close else ""
     return sentence
 
 
 def _choices(kind: type[Settings], name: str) -> list[str]:
+    """The words that a setting is one of, or several of; none where it is no such setting."""
     schema = kind.model_json_schema()["properties"][name]
-    return next((s["enum"] for s in [schema, *schema.get("anyOf", [])] if "enum" in s), [])
+    branches = [schema, *schema.get("anyOf", [])]
+    return next((b[key] for b in branches for key in ("enum", "several") if key in b), [])
 
 
 def allowed_values(kind: type[Settings], name: str) -> str:
@@ -80,6 +84,10 @@ def allowed_values(kind: type[Settings], name: str) -> str:
             words.append("None")
         elif "enum" in branch:
             words.append("one of " + ", ".join(branch["enum"]))
+        elif "several" in branch:
+            words.append(
+                f"one or more of {', '.join(branch['several'])}, with commas between them, or ''"
+            )
         else:
             kinds = {
                 "integer": "a whole number",
