@@ -19,10 +19,10 @@ import pandas as pd
 
 from xray_helpers.data import Dataset
 from xray_helpers.errors import KitError
+from xray_helpers.files import write_json
 from xray_helpers.models.recipe import Recipe
 from xray_helpers.report import facts
 from xray_helpers.run import Run, data_section
-from xray_helpers.runs.record import write_json
 
 STAGES = ("stage1", "stage2")
 NETWORKS = (*STAGES, "softmax")
@@ -164,7 +164,7 @@ def cascade_facts(record: dict[str, Any]) -> str:
     test, pairs = record["test"], record["cascade"]["beside_softmax"]
     lines = ["**The cascade**", ""]
     for name, metric in test.items():
-        if isinstance(metric, dict) and metric.get("value") is not None:
+        if isinstance(metric, dict) and metric["n"]:  # a share of no picture is no figure
             lines.append(
                 f"- **{name.replace('_', ' ', 1).capitalize()}:** {metric['value']:.3f} (95 % "
                 f"interval {metric['low']:.3f} to {metric['high']:.3f}, n = {metric['n']})"

@@ -206,6 +206,8 @@ def test_facts_name_every_network_with_its_pictures(run, data, networks, capsys)
     assert "- **Accuracy:**" in text and "n = 12" in text
     assert "**Recall covid:**" in text and "n = 4" in text
     assert right.n == 12
+    run.record.record["test"]["recall_covid"] = {"value": float("nan"), "low": 0, "high": 1, "n": 0}
+    assert "Recall covid" not in cascade_facts(run.record.record)
     show_networks(run)
 
 
