@@ -9,7 +9,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SMOKE := build/smoke
 
-.PHONY: demo test lint unit notebooks lab bench test-browser refresh-outputs clean
+.PHONY: demo test lint unit notebooks lab bench bench-floor test-browser refresh-outputs clean
 
 $(VENV): $(VENV)/ready
 
@@ -50,7 +50,13 @@ refresh-outputs: $(VENV)/ready
 lab: $(VENV)/ready
 	$(VENV)/bin/jupyter lab notebooks/00_start_here.ipynb
 
+# How much quicker the kit is, on this machine: most of an hour. Writes benchmarks/results.json,
+# the chart and the README's table; do nothing else on the machine meanwhile.
 bench: $(VENV)/ready
+	$(RUN) benchmarks/speed.py
+
+# Whether the generated pictures carry a shortcut.
+bench-floor: $(VENV)/ready
 	$(RUN) benchmarks/generated_floor.py
 
 test-browser: $(VENV)/ready

@@ -13,9 +13,11 @@ _os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Take GPU memory as needed, so that two notebooks can share one GPU.
 _os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-# On a Grid Engine node only the slots of this job are ours, not all of the node's cores.
+# On a Grid Engine node only the slots of this job are ours, not all of the node's cores. Elsewhere
+# TensorFlow takes the cores that the process may run on.
 if _os.environ.get("NSLOTS", "").isdigit():
     _os.environ.setdefault("TF_NUM_INTRAOP_THREADS", _os.environ["NSLOTS"])
+    _os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
     _os.environ.setdefault("OMP_NUM_THREADS", _os.environ["NSLOTS"])
 
 

@@ -307,6 +307,9 @@ def test_the_record_has_the_fields_that_scripts_rely_on(tmp_path, new_data, monk
     assert "enhanced" not in said
     enhanced = record | {"settings": record["settings"] | {"enhance": "crop,clahe"}}
     assert "enhanced by crop, clahe" in facts(enhanced)
+    assert "XLA" not in said and "backbone in" not in said
+    faster = record | {"training": training | {"xla": True, "precision": "mixed_bfloat16"}}
+    assert "compiled by XLA, backbone in mixed_bfloat16" in facts(faster)
 
 
 def own_vgg16(size):

@@ -13,6 +13,7 @@ from xray_helpers.models import (
     own_recipe,
 )
 from xray_helpers.models.backbones import BACKBONES
+from xray_helpers.models.precision import precision_of, precision_policy
 from xray_helpers.quiet_import import keras
 
 TASK1, TASK2 = ("normal", "covid"), ("covid", "normal", "pneumonia_bac", "pneumonia_vir")
@@ -471,6 +472,68 @@ def test_the_seed_decides_on_the_head():
 
     assert np.array_equal(head(3), head(3))
     assert not np.array_equal(head(3), head(4))
+
+
+# --- precision ----------------------------------------------------------------------------------
+
+
+def policies(model):
+    return {layer.name: layer.dtype_policy.name for layer in model.layers}
+
+
+def in_precision(precision, noise, **more):
+    more = {"backbone": "vgg16", "head": "gap > dense8 relu > dense4 softmax", **more}
+    return build_model(
+        recipe(**more),
+        TASK2,
+        Weights("random"),
+        image_size=64,
+        calibrate_on=noise,
+        seed=1,
+        precision=precision,
+    )
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_only_the_backbone_computes_in_16_bits(precision, noise):
+    model = in_precision(precision, noise)
+    backbone = model.get_layer("vgg16")
+    assert {p for name, p in policies(backbone).items() if "input" not in name} == {precision}
+    others = {p for name, p in policies(model).items() if name != "vgg16"}
+    assert others == {"float32"}
+    assert {str(w.dtype) for w in model.weights} == {"float32"}
+    assert model.predict(noise.astype("float32"), verbose=0).dtype == np.float32
+    assert precision_of(model) == precision
+
+
+def test_precision_changes_the_features_a_little_and_no_first_weight(noise):
+    models = [in_precision(p, noise) for p in ("float32", "mixed_bfloat16")]
+    for a, b in zip(*(m.get_weights() for m in models), strict=True):
+        assert np.array_equal(a, b)
+    exact, rounded = (keras.Model(m.input, m.layers[-3].output) for m in models)  # of gap
+    a, b = (f.predict(noise.astype("float32"), verbose=0) for f in (exact, rounded))
+    assert not np.array_equal(a, b)
+    np.testing.assert_allclose(a, b, atol=0.05 * np.abs(a).max())
+
+
+def test_the_next_model_of_a_kernel_is_float32_again(noise):
+    in_precision("mixed_bfloat16", noise)
+    assert keras.config.dtype_policy().name == "float32"
+    assert precision_of(in_precision("float32", noise)) == "float32"
+    with pytest.raises(ZeroDivisionError), precision_policy("mixed_float16"):
+        raise ZeroDivisionError
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_small_gradients_of_a_trained_float16_backbone_are_scaled_up(noise):
+    from xray_helpers.models.describe import describe
+
+    frozen, trained = (in_precision("mixed_float16", noise, unfreeze=n) for n in (0, 2))
+    assert not isinstance(frozen.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert isinstance(trained.optimizer, keras.optimizers.LossScaleOptimizer)
+    plan = recipe("vgg16", "gap > dense8 relu > dense4 softmax", 2)
+    section = describe(trained, plan, "random", (64, 64, 3))
+    assert (section["optimizer"], section["learning_rate"]) == ("adam", pytest.approx(1e-3))
 
 
 # --- weights from a file ------------------------------------------------------------------------

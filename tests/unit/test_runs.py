@@ -317,6 +317,14 @@ def test_runs_that_differ_by_their_enhancement_differ_by_name():
     assert run_name(enhanced) == "t1-default vgg16 dropout=0.5 enhance=crop,clahe #aaaa"
 
 
+def test_runs_that_differ_by_xla_or_precision_differ_by_name():
+    usual = a_record("aaaa", settings={"xla": False, "precision": "float32"})
+    assert run_name(usual) == "t1-default vgg16 dropout=0.5 #aaaa"
+    faster = a_record("aaaa", settings={"xla": True, "precision": "mixed_bfloat16"})
+    changed = "xla=True precision=mixed_bfloat16"
+    assert run_name(faster) == f"t1-default vgg16 dropout=0.5 {changed} #aaaa"
+
+
 @pytest.mark.parametrize(("settings", "used"), [({}, ""), ({"enhance": "clahe"}, "clahe")])
 def test_a_run_is_loaded_with_its_own_enhancement_also_from_an_older_record(
     tmp_path, monkeypatch, new_data, settings, used

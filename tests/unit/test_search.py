@@ -1,6 +1,6 @@
 """The search for settings: folds, grids, scores, ranking."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,17 @@ from xray_helpers.data import Dataset, Source
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation import as_good, rank_settings, ranking_text, wilson
 from xray_helpers.models import GRIDS, RECIPES, Weights
-from xray_helpers.training import compare_heads, cost_through_backbone, grid_search, regularised
+from xray_helpers.quiet_import import keras
+from xray_helpers.training import (
+    compare_heads,
+    cost_through_backbone,
+    fold,
+    grid_search,
+    regularised,
+)
 from xray_helpers.training import search as module
-from xray_helpers.training.search import fit_fold, fold_numbers
+from xray_helpers.training.fold import fit_fold
+from xray_helpers.training.search import fold_numbers
 
 SIZE = 24
 
@@ -159,19 +167,51 @@ def test_a_model_set_back_to_its_start_gives_what_a_new_one_gives(data):
     x, labels = data.pictures[:40], np.arange(40) % 4 // 2
     inputs = {
         "x": x, "labels": labels, "fold_of": np.arange(40) // 2 % 2,
-        "classes": list(data.classes), "seed": 1,
+        "classes": list(data.classes), "seed": 1, "xla": False, "precision": "float32",
     }  # fmt: skip
 
     def job(recipe):
-        return {"recipe": module.asdict(recipe), "epochs": [3], "fold": 0}
+        return {"recipe": asdict(recipe), "epochs": [3], "fold": 0}
 
-    module._last.clear()
+    fold._starts.clear()
     new = fit_fold(job(tiny()), inputs)
     fit_fold(job(tiny(learning_rate=0.1)), inputs)
-    model = module._last["model"]
+    (start,) = fold._starts.values()
     again = fit_fold(job(tiny()), inputs)
-    assert module._last["model"] is model, "the model was compiled anew"
+    assert list(fold._starts.values()) == [start], "the model was compiled anew"
     assert again == new
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_other_folds_and_rates_are_trained_without_tracing_again(xla, monkeypatch):
+    traced, calls = [], []
+    step, fit = keras.Model.train_step, keras.Model.fit
+
+    def spy(self, *args, **options):
+        calls.append((self.steps_per_execution, options["steps_per_epoch"], self.jit_compile))
+        return fit(self, *args, **options)
+
+    monkeypatch.setattr(keras.Model, "train_step", lambda *a: traced.append(1) or step(*a))
+    monkeypatch.setattr(keras.Model, "fit", spy)
+    rng = np.random.default_rng(0)
+    inputs = {
+        "x": rng.normal(size=(40, 5)).astype(np.float32), "labels": np.arange(40) % 2,
+        "fold_of": np.arange(40) % 3, "classes": ["a", "b"], "seed": 1, "xla": xla,
+        "precision": "float32",
+    }  # fmt: skip
+    head = "dense8 relu > dropout > dense1 sigmoid"
+    recipe = replace(RECIPES["t1-vgg16"], head=head, batch_size=13)  # of 26 and 27 pictures
+
+    def fits(rate):
+        job = {"recipe": asdict(replace(recipe, learning_rate=rate)), "epochs": [2]}
+        return [fit_fold({**job, "fold": n}, inputs) for n in range(3)]
+
+    fold._starts.clear()
+    first, before = fits(0.01), len(traced)
+    assert fits(0.1) != first
+    assert len(traced) == before
+    assert {steps for steps, _, _ in calls} == {2, 3}
+    assert all(steps == of_epoch and jit is xla for steps, of_epoch, jit in calls)
 
 
 def test_a_frozen_backbone_is_searched_on_features_computed_once(data, monkeypatch):

@@ -3,9 +3,15 @@ import pandas as pd
 import pytest
 
 from xray_helpers.errors import KitError
+from xray_helpers.models.precision import precision_policy
 from xray_helpers.quiet_import import keras
 from xray_helpers.training import Training, split_model, time_uncached, train
-from xray_helpers.training.batches import targets_for, training_batches, training_order
+from xray_helpers.training.batches import (
+    fixed_batches,
+    targets_for,
+    training_batches,
+    training_order,
+)
 
 L = keras.layers
 SGD = keras.optimizers.SGD
@@ -64,6 +70,16 @@ def statistics_only(seed=0):
     norm = L.BatchNormalization(center=False, scale=False)
     x = norm(frozen(L.Conv2D(4, 3))(inputs), training=False)
     return keras.Model(inputs, L.Dense(1, activation="sigmoid")(L.GlobalAveragePooling2D()(x)))
+
+
+def sixteen_bits(seed=0):
+    """The frozen part computes in bfloat16."""
+    keras.utils.set_random_seed(seed)
+    x = inputs = keras.Input((16, 16, 3))
+    with precision_policy("mixed_bfloat16"):
+        x = frozen(L.Conv2D(8, 3, activation="relu"))(L.Rescaling(1 / 255)(x))
+    x = L.Dropout(0.5)(L.Dense(8, activation="relu")(L.Flatten()(x)))
+    return keras.Model(inputs, L.Dense(1, activation="sigmoid")(x))
 
 
 # --- the boundary -------------------------------------------------------------------------------
@@ -196,14 +212,25 @@ def test_augmentation_at_the_input_leaves_nothing_to_compute_once():
 # --- cached training is the same training -------------------------------------------------------
 
 
-@pytest.mark.parametrize("build", [plain, nested, residual, statistics_only])
-def test_cached_training_equals_training_end_to_end(build, tiny_data):
+@pytest.mark.parametrize(
+    ("build", "xla"),
+    [
+        (plain, False),
+        (nested, False),
+        (residual, False),
+        (statistics_only, False),
+        (sixteen_bits, False),
+        (plain, True),
+    ],
+)
+def test_cached_training_equals_training_end_to_end(build, xla, tiny_data):
     results, ends = [], []
     start = build().get_weights()
     for cache in (True, False):
         model = compiled(build())
-        result = train(model, tiny_data, epochs=3, batch_size=5, cache=cache, seed=3)
-        assert result.cached is cache
+        result = train(model, tiny_data, epochs=3, batch_size=5, cache=cache, xla=xla, seed=3)
+        assert (result.cached, result.xla) == (cache, xla)
+        assert result.precision == ("mixed_bfloat16" if build is sixteen_bits else "float32")
         results.append(result.history[["loss", "accuracy", "val_loss", "val_accuracy"]])
         ends.append(model.get_weights())
         assert result.validation["loss"] == pytest.approx(
@@ -379,7 +406,7 @@ def fits(monkeypatch):
     fit = keras.Model.fit
 
     def spy(self, x=None, **options):
-        told.append({"batches": x, **options})
+        told.append({"batches": x, "steps_a_call": self.steps_per_execution, **options})
         return fit(self, x, **options)
 
     monkeypatch.setattr(keras.Model, "fit", spy)
@@ -421,6 +448,100 @@ def test_few_validation_steps_see_the_same_pictures_of_all_classes_each_epoch(ne
     assert result.validation["n"] == 40
 
 
+def test_an_epoch_of_a_small_head_is_one_call_and_counts_as_its_steps(tiny_data, fits):
+    result = train(compiled(plain()), tiny_data, epochs=4, batch_size=5)
+    assert fits[0]["steps_a_call"] == result.steps_per_epoch == 5
+    assert len(result.history) == 4
+    assert result.model.optimizer.iterations == 4 * 5
+
+
+def test_steps_that_are_one_call_have_its_mean_time_and_validation_does_not_count(monkeypatch):
+    from types import SimpleNamespace
+
+    from xray_helpers.training import watch
+
+    clock = iter([100.0, 101.0, 111.0, 120.0, 121.0, 123.0])
+    monkeypatch.setattr(watch, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    timer = watch.StepTimer()
+    for first, last in ((0, 4), (5, 5)):
+        timer.on_epoch_begin(0)
+        timer.on_train_batch_begin(first)
+        timer.on_train_batch_end(last)
+        timer.on_epoch_end(0)
+    assert timer.steps == [10 / 5, 2]
+    assert timer.epochs == [11, 3]
+
+
+@pytest.mark.parametrize("options", [{"cache": False}, {"unfreeze": True}])
+def test_what_takes_long_goes_step_by_step_so_that_it_can_be_interrupted(options, tiny_data, fits):
+    model = plain()
+    if options.pop("unfreeze", False):  # the convolution is trained, the rescaling has no weights
+        inputs = keras.Input((16, 16, 3))
+        x = L.Conv2D(4, 3)(frozen(L.Conv2D(4, 3))(inputs))
+        model = keras.Model(inputs, L.Dense(1, activation="sigmoid")(L.Flatten()(x)))
+        assert split_model(model).frozen
+    train(compiled(model), tiny_data, epochs=1, **options)
+    assert fits[0]["steps_a_call"] == 1
+
+
+def test_fewer_validation_steps_than_a_call_takes_see_only_their_pictures(new_data):
+    """A call could run on over all of the validation pictures."""
+    data = new_data(counts=(40, 40, 4))
+    result = train(compiled(plain(), SGD(0.0)), data, epochs=2, batch_size=5, validation_steps=1)
+    alone = train(compiled(plain(), SGD(0.0)), data, epochs=1, batch_size=5)
+    assert result.history["val_accuracy"].mul(5).mod(1).abs().max() < 1e-6  # of 5 pictures
+    assert result.validation == pytest.approx(alone.validation, rel=1e-5)  # of all 40
+
+
+def test_a_training_of_epochs_in_one_call_can_be_interrupted(tiny_data):
+    """As a notebook's stop button does it; 5000 epochs would take half a minute."""
+    import os
+    import signal
+    import threading
+    import time
+
+    train(compiled(plain()), tiny_data, epochs=1)  # what is done once is done
+    stop = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT))
+    stop.start()
+    started = time.perf_counter()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(compiled(plain()), tiny_data, epochs=5000)
+    finally:
+        stop.cancel()
+    assert time.perf_counter() - started < 10
+
+
+def test_the_bar_moves_with_every_epoch(tiny_data, monkeypatch):
+    from xray_helpers.training import watch
+
+    moved = []
+
+    class Bar:
+        def set_postfix_str(self, text, refresh):
+            moved.append(text)
+
+        def update(self):
+            pass
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(watch, "progress_bar", lambda *a, **k: Bar())
+    history = train(compiled(plain()), tiny_data, epochs=3).history
+    assert moved == [
+        f"loss {a:.3f}, validation {b:.3f}"
+        for a, b in zip(history["loss"], history["val_loss"], strict=True)
+    ]
+
+
+def test_a_cached_loss_that_is_no_number_stops_after_its_epoch(tiny_data):
+    model = compiled(plain(), SGD(1e30), "mse")
+    with pytest.raises(KitError, match="diverged; use a smaller learning_rate"):
+        train(model, tiny_data, epochs=50)
+    assert model.optimizer.iterations <= 2 * 3
+
+
 @pytest.mark.filterwarnings("ignore:.*ran out of data")
 def test_a_loss_that_is_no_number_ends_in_advice(tiny_data):
     model = keras.Sequential([keras.Input((16, 16, 3)), L.Flatten(), L.Dense(1)])
@@ -440,6 +561,7 @@ def test_the_record_of_a_training(tiny_data):
         *("features", "first_epoch", "median_epoch", "median_step", "total"),
         *("uncached_epoch", "uncached_step"),
     }
+    assert (summary["xla"], summary["precision"]) == (False, "float32")
     assert all(value >= 0 for value in summary["seconds"].values())
 
 
@@ -566,6 +688,18 @@ def test_batches_hold_pictures_and_targets_of_the_same_rows():
     assert x.dtype == np.float32
     assert x.tolist() == order.ravel().tolist()
     assert np.concatenate([y for _, y in batches]).ravel().tolist() == (10 * x).tolist()
+
+
+def test_fixed_batches_hold_every_row_once_in_order():
+    pictures = np.arange(5, dtype=np.uint8)[:, None]
+    targets = 10.0 * np.arange(5, dtype=np.float32)[:, None]
+    for inputs in ([pictures], [pictures, -1.0 * pictures]):
+        batches = list(fixed_batches(inputs, targets, 2))
+        x = np.concatenate([x if len(inputs) == 1 else x[0] for x, _ in batches])
+        assert x.dtype == np.float32
+        assert x.ravel().tolist() == [0, 1, 2, 3, 4]
+        assert np.concatenate([y for _, y in batches]).ravel().tolist() == [0, 10, 20, 30, 40]
+        assert [len(y) for _, y in batches] == [2, 2, 1]
 
 
 def test_several_inputs_stay_together():

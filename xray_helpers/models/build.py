@@ -1,5 +1,6 @@
 """From a recipe to a compiled Keras model."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES, Backbone
 from xray_helpers.models.calibrate import calibrate, randomize
 from xray_helpers.models.head import head_layers
+from xray_helpers.models.precision import precision_policy
 from xray_helpers.models.recipe import Recipe
 from xray_helpers.models.weights import Weights
 
@@ -29,6 +31,7 @@ def build_model(
     image_size: int = 224,
     calibrate_on: np.ndarray | None = None,
     seed: int = 0,
+    precision: str = "float32",
 ) -> keras.Model:
     """Build and compile the model of a recipe.
 
@@ -45,6 +48,7 @@ def build_model(
         calibrate_on: training pictures, (n, image_size, image_size, 3); needed for random weights,
             which are calibrated on up to 32 of them.
         seed: seed of the head's first weights and of its dropout.
+        precision: what the backbone computes in, see `models/precision.py`.
 
     Raises:
         KitError: the weights file is not of this backbone; random weights and no pictures.
@@ -52,20 +56,41 @@ def build_model(
     info = BACKBONES[recipe.backbone]
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((image_size, image_size, 3), name="picture")
-    x = preprocess(inputs, info)
-    backbone = _backbone(info, image_size, recipe)
-    x = backbone(x)
+    with precision_policy(precision):
+        backbone = _backbone(info, image_size, recipe)
+    x = backbone(preprocess(inputs, info))
     if weights.kind == "random":
-        if calibrate_on is None or len(calibrate_on) == 0:
-            raise KitError("Random weights need training pictures to be calibrated on.")
-        randomize(backbone, RANDOM_WEIGHTS_SEED)
-        # Evenly out of all, since pictures are sorted by class.
-        some = np.linspace(0, len(calibrate_on) - 1, CALIBRATION_PICTURES).astype(int)
-        calibrate(keras.Model(inputs, x), calibrate_on[np.unique(some)])
+        _randomize(backbone, info, recipe, calibrate_on, precision)
     elif weights.file is not None:
         _load(backbone, weights.file, recipe.backbone)
     unfreeze(backbone, -1 if info.keras_name is None else recipe.unfreeze)
-    return _with_head(recipe, inputs, x, classes)
+    model = _with_head(recipe, inputs, x, classes)
+    if precision == "mixed_float16" and backbone.trainable_weights:
+        # Small gradients would be 0 in 16 bits: Keras scales the loss up, and them down again.
+        model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
+    return model
+
+
+def _randomize(
+    backbone: keras.Model,
+    info: Backbone,
+    recipe: Recipe,
+    pictures: np.ndarray | None,
+    precision: str,
+) -> None:
+    """Give a backbone its random weights, which are the same whatever it computes in."""
+    if pictures is None or len(pictures) == 0:
+        raise KitError("Random weights need training pictures to be calibrated on.")
+    size = pictures.shape[1]
+    drawn = random.getstate()  # where Keras takes the seeds of first weights from
+    exact = backbone if precision == "float32" else _backbone(info, size, recipe)
+    random.setstate(drawn)  # so that the head starts as in float32
+    randomize(exact, RANDOM_WEIGHTS_SEED)
+    inputs = keras.Input((size, size, 3))
+    # Evenly out of all, since pictures are sorted by class.
+    some = np.linspace(0, len(pictures) - 1, CALIBRATION_PICTURES).astype(int)
+    calibrate(keras.Model(inputs, exact(preprocess(inputs, info))), pictures[np.unique(some)])
+    backbone.set_weights(exact.get_weights())
 
 
 def build_head(

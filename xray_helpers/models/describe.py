@@ -86,7 +86,7 @@ def describe(model: keras.Model, recipe: Recipe, weights: str, shape: tuple[int,
         "backbone": recipe.backbone,
         "weights": weights,
         # Its kind: Keras counts the names of optimizers up, "adam_1".
-        "optimizer": type(model.optimizer).__name__.lower(),
+        "optimizer": type(_inner(model.optimizer)).__name__.lower(),
         "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
         "loss": loss_name(model),
         "output": model_output(model),
@@ -97,6 +97,11 @@ def describe(model: keras.Model, recipe: Recipe, weights: str, shape: tuple[int,
         # 4 bytes a parameter (float32), in units of 1,000,000 bytes.
         "megabytes": round(counts["total"] * 4 / 1e6, 1),
     }
+
+
+def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer itself, where Keras's scaling of the loss (float16) is wrapped around it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _batchnorm_notes(model: keras.Model, recipe: Recipe) -> list[str]:

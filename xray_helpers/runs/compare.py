@@ -27,6 +27,13 @@ def same_data(records: Sequence[dict], fingerprint: str, current: dict | None = 
     ]
 
 
+# Settings that are part of a run's name where they are not at their default.
+_NAMED = (
+    *("image_size", "enhance", "augment_views", "class_weight", "leaks", "seed"),
+    *("xla", "precision"),
+)
+
+
 def run_name(record: dict[str, Any]) -> str:
     """A short name for tables and figures: recipe, backbone, other changes, last four of the id."""
     model = record.get("model", {})
@@ -34,7 +41,7 @@ def run_name(record: dict[str, Any]) -> str:
     changes = [f"{k}={v}" for k, v in model.get("changed", {}).items() if k != "backbone"]
     changes += [
         f"{name}={settings[name]}"
-        for name in ("image_size", "enhance", "augment_views", "class_weight", "leaks", "seed")
+        for name in _NAMED
         if settings.get(name, usual := TaskSettings.model_fields[name].default) != usual
     ]
     parts = [model.get("recipe") or record["id"], model.get("backbone") or "", *changes]

@@ -5,7 +5,7 @@ from pydantic import Field, field_validator
 from xray_helpers.models.backbones import BACKBONES
 from xray_helpers.models.grids import GRIDS, Grid
 from xray_helpers.settings.kinds import Text, YesNo, number, one_of, parts, whole
-from xray_helpers.settings.task import PictureSettings
+from xray_helpers.settings.task import PRECISIONS, PictureSettings
 
 
 class GridSettings(PictureSettings):
@@ -47,6 +47,12 @@ class GridSettings(PictureSettings):
     )
     timed_epochs: whole(ge=0, le=100) = Field(
         1, description="Epochs through the whole model, timed to say what the search has saved."
+    )
+    xla: YesNo = Field(
+        False, description="Let XLA compile what is trained; it draws other dropout masks."
+    )
+    precision: one_of(PRECISIONS) = Field(
+        "float32", description="What the backbone computes in: 32 bits, or 16 where it is quicker."
     )
     l2: number(ge=0) = Field(0.01, description="L2 of the head that shows what L2 does.")
     save_model: YesNo = Field(True, description="Keep the trained model in the run's folder.")

@@ -25,6 +25,8 @@ INITIALIZERS = (
 )  # fmt: skip
 OUTPUTS = ("sigmoid", "softmax", "linear")
 SCHEDULES = ("constant", "cosine", "exponential", "plateau")
+# Keras's dtype policies, see `models/precision.py`.
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 class PictureSettings(Settings):
@@ -74,6 +76,13 @@ class ModelSettings(PictureSettings):
         "keep",
         description="What to do with patients in both train and test: keep them, or drop their "
         "pictures from the training.",
+    )
+
+    xla: YesNo = Field(
+        False, description="Let XLA compile what is trained; it draws other dropout masks."
+    )
+    precision: one_of(PRECISIONS) = Field(
+        "float32", description="What the backbone computes in: 32 bits, or 16 where it is quicker."
     )
 
     @property

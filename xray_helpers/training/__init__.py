@@ -4,7 +4,7 @@ from xray_helpers.lazy import lazy
 
 _HOME = {
     "train": "fit",
-    "Training": "fit",
+    "Training": "result",
     "split_model": "boundary",
     "frozen_outputs": "features",
     "time_uncached": "timing",

@@ -61,7 +61,7 @@ def regularised(recipe: Recipe, l2: float, dropout: float = 0.5) -> dict[str, Re
 
 
 def compare_heads(
-    model: keras.Model, heads: Mapping[str, Recipe], data: Dataset, seed: int
+    model: keras.Model, heads: Mapping[str, Recipe], data: Dataset, seed: int, xla: bool = False
 ) -> dict[str, pd.DataFrame]:
     """Train several heads on the frozen part of `model`; name -> history, see `Training`.
 
@@ -77,6 +77,6 @@ def compare_heads(
         whole = keras.Model(frozen.inputs, head(frozen.outputs))
         whole.compile(optimizer=head.optimizer, loss=head.loss)
         histories[name] = train(
-            whole, data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=seed
+            whole, data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=seed, xla=xla
         ).history
     return histories

@@ -32,7 +32,7 @@ ROW = {
 }
 MODEL_SETTINGS = (
     "recipe", "backbone", "weights", "unfreeze", "dropout", "l2", "initializer", "output", "loss",
-    "optimizer", "learning_rate", "batch_size", "leaks", "enhance",
+    "optimizer", "learning_rate", "batch_size", "leaks", "enhance", "xla", "precision",
 )  # fmt: skip
 
 
@@ -122,12 +122,23 @@ def measure(order: dict[str, Any]) -> list[dict[str, Any]]:
     recipe = choose_recipe(order["task"], order["settings"])
     weights = find_weights(recipe.backbone, order["settings"]["weights"])
     model = build_model(
-        recipe, data.classes, weights, image_size=order["image_size"], calibrate_on=pictures
+        recipe,
+        data.classes,
+        weights,
+        image_size=order["image_size"],
+        calibrate_on=pictures,
+        precision=order["settings"]["precision"],
     )
     targets = targets_for(model, model.output_shape[-1], labels, len(data.classes))
     print(f"Training, {order['epochs']} epochs behind the warm-up …", flush=True)
     times = time_uncached(
-        model, pictures, targets, recipe.batch_size, order["epochs"], order["seed"]
+        model,
+        pictures,
+        targets,
+        recipe.batch_size,
+        order["epochs"],
+        order["seed"],
+        xla=order["settings"]["xla"],
     )
     print("Toy convolution …", flush=True)
     toy = time_toy_convolution(order["toy_repeats"])

@@ -1,16 +1,13 @@
 """Train a Keras model, the student's own included, and say how it went."""
 
 import math
-import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import keras
 import numpy as np
-import pandas as pd
+import tensorflow as tf
 
 from xray_helpers.data import Dataset
 from xray_helpers.data.augment import augmented_views
@@ -18,98 +15,23 @@ from xray_helpers.errors import KitError
 from xray_helpers.models.describe import check_compiled
 from xray_helpers.models.graph import is_graph
 from xray_helpers.models.output import output_meaning
-from xray_helpers.training.batches import targets_for, training_batches, training_order
+from xray_helpers.models.precision import precision_of
+from xray_helpers.training.batches import (
+    as_tensors,
+    fixed_batches,
+    some_rows,
+    targets_for,
+    training_batches,
+    training_order,
+)
 from xray_helpers.training.boundary import split_model, whole_model
-from xray_helpers.training.device import device_facts
-from xray_helpers.training.features import BATCH, frozen_outputs
+from xray_helpers.training.features import frozen_outputs
 from xray_helpers.training.metrics import check_metrics, training_metrics
+from xray_helpers.training.result import Training
 from xray_helpers.training.schedule import first_rate_kept, schedule_callbacks
 from xray_helpers.training.timing import time_uncached
 from xray_helpers.training.trust import trusted_split
 from xray_helpers.training.watch import Watch
-
-
-@dataclass
-class Training:
-    """What came out of a training.
-
-    Attributes:
-        model: the trained model, with the weights of its best epoch.
-        history: a row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, the
-            metrics that were asked for (precision, val_precision, …; NaN where not defined),
-            learning_rate (of the epoch's first step), seconds. Training loss and accuracy are
-            means over the epoch's steps, dropout on.
-        best_epoch: the epoch, from 1, with the lowest validation loss.
-        batch_size, steps_per_epoch: pictures a step, steps an epoch.
-        augment_views, patience, schedule: as they were asked for.
-        train, validation: {"loss", "accuracy", "n"} of the trained model, dropout off.
-        seconds: features, first_epoch, median_epoch, median_step, uncached_epoch, uncached_step
-            (None where not measured), total (without the uncached timing).
-        cached: whether the frozen part was computed only once.
-        reason: why not, "" otherwise.
-        environment: gpus, threads, device.
-    """
-
-    model: keras.Model
-    history: pd.DataFrame
-    best_epoch: int
-    batch_size: int
-    steps_per_epoch: int
-    augment_views: int
-    patience: int | None
-    schedule: str
-    train: dict[str, float]
-    validation: dict[str, float]
-    seconds: dict[str, float | None]
-    cached: bool
-    reason: str
-    environment: dict[str, Any] = field(default_factory=device_facts)
-
-    def summary(self) -> dict[str, Any]:
-        """The `training` section of `run.json`."""
-        return {
-            "epochs": len(self.history),
-            "best_epoch": self.best_epoch,
-            "batch_size": self.batch_size,
-            "steps_per_epoch": self.steps_per_epoch,
-            "augment_views": self.augment_views,
-            "patience": self.patience,
-            "schedule": self.schedule,
-            "train": self.train,
-            "validation": self.validation,
-            "seconds": self.seconds,
-            "device": self.environment["device"],
-            "cached": self.cached,
-            "not_cached_because": self.reason or None,
-        }
-
-    def save_model(self, path: Path) -> None:
-        """Save the model without its optimizer's state, whole or not at all.
-
-        Raises:
-            KitError: the disk is full, the folder cannot be written, or a layer cannot be saved.
-        """
-        model = self.model
-        if is_graph(model):
-            # A model on the same layers that was never compiled has no optimizer to save.
-            (pictures,) = model.inputs
-            model = keras.Model(pictures, model.outputs, name=model.name)
-        part = path.with_name(f".{secrets.token_hex(4)}.part.keras")
-        try:
-            model.save(part)
-            part.replace(path)
-        except OSError as error:
-            raise KitError(
-                f"The model cannot be saved to {path} ({error.strerror or error}); free some "
-                "space, or set save_model = False."
-            ) from error
-        except NotImplementedError as error:
-            raise KitError(
-                "The model cannot be saved, because a layer class of your own has no get_config; "
-                "give it one (keras.io, 'custom layers'), or set save_model = False."
-            ) from error
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def train(
@@ -126,6 +48,7 @@ def train(
     class_weight: bool = False,
     augment_views: int = 0,
     cache: bool = True,
+    xla: bool = False,
     timed_epochs: int = 0,
     seed: int = 42,
 ) -> Training:
@@ -151,6 +74,8 @@ def train(
         class_weight: weigh each class by the inverse of its share of training pictures.
         augment_views: augmented views a training picture, which the epochs take in turn; 0: none.
         cache: compute the frozen part once.
+        xla: let XLA compile what is trained. It draws other dropout masks, so the numbers are
+            those of another seed.
         timed_epochs: so many epochs through the whole model are timed afterwards.
         seed: seed of the order of the pictures, of augmentation and of dropout.
 
@@ -163,31 +88,24 @@ def train(
     rates = schedule_callbacks(schedule, model.optimizer, epochs)
     started = time.perf_counter()
     pictures, labels = data.split("train")
-    split = trusted_split(model, pictures) if cache else split_model(model)
-    use_cache = cache and split.frozen is not None
-    val_pictures, val_labels = data.split("validation")
-    count = len(pictures)
+    val_labels = data.split("validation")[1]
+    count, classes = len(pictures), len(data.classes)
     views = augmented_views(pictures, augment_views, seed) if augment_views else pictures
-    if use_cache:
-        head = split.head
-        inputs = frozen_outputs(split.frozen, views, progress="Frozen features, training")
-        val_inputs = frozen_outputs(split.frozen, val_pictures, progress="… validation")
-    else:
-        head = whole_model(model, pictures.shape[1:])
-        inputs, val_inputs = [views], [val_pictures]
+    part = _trained_part(model, data, views, cache)
+    head, inputs, val_inputs = part.head, part.inputs, part.val_inputs
     features_seconds = time.perf_counter() - started
 
-    units, classes = head.output_shape[-1], len(data.classes)
+    units = head.output_shape[-1]
     targets = np.tile(targets_for(model, units, labels, classes), (max(augment_views, 1), 1))
     val_targets = targets_for(model, units, val_labels, classes)
-    # The table is sorted by class: with few validation steps, they shall see all classes.
-    val_order = training_order(len(val_labels), 0, 1, seed)
+    steps = steps_per_epoch or math.ceil(count / batch_size)
     head.compile(
         optimizer=model.optimizer,
         loss=model.loss,
         metrics=training_metrics(metrics, output_meaning(model), units),
+        steps_per_execution=steps if part.cached and _is_light(head) else 1,
+        jit_compile=xla,
     )
-    steps = steps_per_epoch or math.ceil(count / batch_size)
     # With fewer or more steps an epoch than pictures, the stream simply runs on.
     passes = math.ceil(epochs * steps / math.ceil(count / batch_size))
     order = training_order(count, augment_views, passes, seed)
@@ -198,8 +116,7 @@ def train(
             training_batches(inputs, targets, order, batch_size),
             epochs=epochs,
             steps_per_epoch=steps,
-            validation_data=training_batches(val_inputs, val_targets, val_order, batch_size),
-            validation_steps=validation_steps,
+            validation_data=_validated(val_inputs, val_targets, batch_size, validation_steps, seed),
             class_weight=_class_weights(labels) if class_weight else None,
             callbacks=[
                 keras.callbacks.EarlyStopping(
@@ -213,38 +130,82 @@ def train(
             verbose=0,
         )
     history = watch.history()
-    best_epoch = 1 + int(np.nanargmin(history["val_loss"].to_numpy()))
-    every = np.arange(count)[None]
-    seconds = {
-        "features": features_seconds,
-        "first_epoch": float(history["seconds"].iloc[0]),
-        "median_epoch": float(history["seconds"].median()),
-        "median_step": float(np.median(watch.steps)),
-        "uncached_epoch": None,
-        "uncached_step": None,
-        "total": time.perf_counter() - started,
-    }
+    if augment_views:  # the scores are those of the pictures themselves
+        inputs = some_rows(inputs, np.arange(count))
     result = Training(
         model=model,
         history=history,
-        best_epoch=best_epoch,
+        best_epoch=1 + int(np.nanargmin(history["val_loss"].to_numpy())),
         batch_size=batch_size,
         steps_per_epoch=steps,
         augment_views=augment_views,
         patience=patience,
         schedule=schedule,
-        train=_scores(head, training_batches(inputs, targets, every, BATCH), count),
-        validation=_scores(
-            head, training_batches(val_inputs, val_targets, val_order, BATCH), len(val_targets)
-        ),
-        seconds=seconds,
-        cached=use_cache,
-        reason="" if use_cache else (split.reason or "cache = False"),
+        train=_scores(head, inputs, targets[:count], batch_size),
+        validation=_scores(head, val_inputs, val_targets, batch_size),
+        seconds={
+            "features": features_seconds,
+            **watch.summary(),
+            "uncached_epoch": None,
+            "uncached_step": None,
+            "total": time.perf_counter() - started,
+        },
+        cached=part.cached,
+        reason=part.reason,
+        xla=bool(head.jit_compile),  # Keras may refuse
+        precision=precision_of(model),
     )
     if timed_epochs:
-        times = time_uncached(model, pictures, targets[:count], batch_size, timed_epochs, seed)
-        seconds.update({name: times[name] for name in ("uncached_epoch", "uncached_step")})
+        times = time_uncached(
+            model, pictures, targets[:count], batch_size, timed_epochs, seed, xla=xla
+        )
+        result.seconds.update({name: times[name] for name in ("uncached_epoch", "uncached_step")})
     return result
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is trained (`head`), on what, and whether and why not its inputs were computed once."""
+
+    head: keras.Model
+    inputs: list[tf.Tensor]
+    val_inputs: list[tf.Tensor]
+    cached: bool
+    reason: str
+
+
+def _trained_part(model: keras.Model, data: Dataset, views: np.ndarray, cache: bool) -> _Part:
+    """The part of `model` that is trained, with its inputs for `views` and for validation."""
+    pictures, _ = data.split("train")
+    val_pictures, _ = data.split("validation")
+    split = trusted_split(model, pictures) if cache else split_model(model)
+    if not cache or split.frozen is None:
+        head = whole_model(model, pictures.shape[1:])
+        reason = split.reason or "cache = False"
+        return _Part(head, as_tensors([views]), as_tensors([val_pictures]), False, reason)
+    inputs = frozen_outputs(split.frozen, views, progress="Frozen features, training")
+    val_inputs = frozen_outputs(split.frozen, val_pictures, progress="… validation")
+    return _Part(split.head, as_tensors(inputs), as_tensors(val_inputs), True, "")
+
+
+def _is_light(head: keras.Model) -> bool:
+    """Whether steps are so short that it pays to run all of an epoch in one call.
+
+    They are where there are dense layers, and no convolutions. Each call costs Keras a
+    millisecond, and lasts until its end when somebody interrupts it.
+    """
+    return all(len(weight.shape) <= 2 for weight in head.weights)
+
+
+def _validated(
+    inputs: list[tf.Tensor], targets: np.ndarray, batch_size: int, steps: int | None, seed: int
+) -> tf.data.Dataset:
+    """The pictures of each validation: all, or `steps` batches of them."""
+    if steps:
+        # The table is sorted by class: a few batches shall see all classes.
+        some = training_order(len(targets), 0, 1, seed)[0, : steps * batch_size]
+        inputs, targets = some_rows(inputs, some), targets[some]
+    return fixed_batches(inputs, targets, batch_size)
 
 
 def _check(model: keras.Model, data: Dataset) -> None:
@@ -266,6 +227,9 @@ def _class_weights(labels: np.ndarray) -> dict[int, float]:
     return {i: len(labels) / (len(counts) * n) for i, n in enumerate(counts)}
 
 
-def _scores(model: keras.Model, batches: Any, n: int) -> dict[str, float]:
+def _scores(
+    model: keras.Model, inputs: list[tf.Tensor], targets: np.ndarray, batch_size: int
+) -> dict[str, float]:
+    batches = fixed_batches(inputs, targets, batch_size)
     scores = model.evaluate(batches, verbose=0, return_dict=True)
-    return {"loss": float(scores["loss"]), "accuracy": float(scores["accuracy"]), "n": n}
+    return {"loss": float(scores["loss"]), "accuracy": float(scores["accuracy"]), "n": len(targets)}

@@ -10,11 +10,8 @@ from the same first weights, and a fit of 120 epochs passes by its 40th and 80th
 differ only in `epochs` are scored on the way, in one fit.
 """
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,15 +20,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 from xray_helpers.data import Dataset
 from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES
-from xray_helpers.models.build import build_head, build_model
-from xray_helpers.models.output import output_meaning, predicted_classes
+from xray_helpers.models.build import build_model
 from xray_helpers.models.recipe import Recipe
 from xray_helpers.models.weights import Weights
-from xray_helpers.quiet_import import keras
-from xray_helpers.training.batches import targets_for, training_batches, training_order
 from xray_helpers.training.boundary import split_model
 from xray_helpers.training.features import frozen_outputs
-from xray_helpers.training.jobs import run_jobs
+from xray_helpers.training.fold import fit_fold, structure
+from xray_helpers.training.jobs import run_jobs, usual_workers
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +39,14 @@ class Search:
             hits, where the training diverged).
         fits: trainings that were needed; `kept` of them had been done before.
         seconds: what all fits took, added up over the processes, whenever they were done.
+        workers: how many fits ran at a time.
     """
 
     scores: pd.DataFrame
     fits: int
     kept: int
     seconds: float
+    workers: int
 
 
 def grid_search(
@@ -59,6 +56,8 @@ def grid_search(
     *,
     folds: int = 3,
     seed: int = 42,
+    xla: bool = False,
+    precision: str = "float32",
     workers: int | None = None,
 ) -> Search:
     """Train and score every recipe on folds of the train and validation pictures.
@@ -70,18 +69,22 @@ def grid_search(
         weights: what the backbone starts from.
         folds: how many folds.
         seed: seed of the folds, the first weights, the order of pictures and dropout.
+        xla: let XLA compile what is trained, as in `train`.
+        precision: what the backbone computes in, see `models/precision.py`.
         workers: processes at once; None for one a core.
 
     Raises:
         KitError: fewer patients of a class than folds; a backbone that is partly trained.
     """
-    features, labels, patients = search_inputs(recipes[0], data, weights, seed)
+    features, labels, patients = search_inputs(recipes[0], data, weights, seed, precision)
     inputs = {
         **features,
         "labels": labels,
         "fold_of": fold_numbers(labels, patients, data.classes, folds, seed),
         "classes": list(data.classes),
         "seed": seed,
+        "xla": xla,
+        "precision": precision,
     }
     # Settings that differ in epochs only share a job for each fold.
     shared: dict[Recipe, list[int]] = {}
@@ -94,9 +97,10 @@ def grid_search(
             "fold": fold,
         }
         # Jobs that can take turns on one compiled model stand together.
-        for recipe, places in sorted(shared.items(), key=lambda item: _structure(item[0]))
+        for recipe, places in sorted(shared.items(), key=lambda item: structure(item[0]))
         for fold in range(folds)
     ]
+    workers = min(workers or usual_workers(), len(jobs))
     results = run_jobs(fit_fold, jobs, inputs=inputs, progress="Searching", workers=workers)
     rows = [
         {"setting": place, "fold": job["fold"], **result["at_epoch"][str(recipes[place].epochs)]}
@@ -108,6 +112,7 @@ def grid_search(
         len(jobs),
         sum(result["kept"] for result in results),
         sum(result["seconds"] for result in results),
+        workers,
     )
 
 
@@ -115,13 +120,8 @@ def _without_epochs(recipe: Recipe) -> Recipe:
     return replace(recipe, epochs=0, changed=(), reported=None, chosen=(), note="")
 
 
-def _structure(recipe: Recipe) -> str:
-    """What two recipes have in common whose compiled models differ in the learning rate only."""
-    return json.dumps(asdict(replace(recipe, learning_rate=0.0)))
-
-
 def search_inputs(
-    recipe: Recipe, data: Dataset, weights: Weights, seed: int
+    recipe: Recipe, data: Dataset, weights: Weights, seed: int, precision: str = "float32"
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """What the heads are trained on: frozen outputs, or pictures where nothing is frozen.
 
@@ -142,7 +142,13 @@ def search_inputs(
     if BACKBONES[recipe.backbone].keras_name:
         size = data.pictures.shape[1]
         model = build_model(
-            recipe, data.classes, weights, image_size=size, calibrate_on=pictures[0], seed=seed
+            recipe,
+            data.classes,
+            weights,
+            image_size=size,
+            calibrate_on=pictures[0],
+            seed=seed,
+            precision=precision,
         )
         frozen = split_model(model).frozen
         # One split after the other, as `train` does: it finds them in the cache.
@@ -175,99 +181,3 @@ def fold_numbers(
     for fold, (_, left_out) in enumerate(splitter.split(labels, labels, patients)):
         fold_of[left_out] = fold
     return fold_of
-
-
-def fit_fold(job: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
-    """One fit: train on all folds but one, score on that one after each of `epochs`.
-
-    Args:
-        job: recipe (its fields), epochs (rising), fold.
-        inputs: x, labels, fold_of, classes, seed.
-
-    Returns:
-        `at_epoch`: {"40": {"hits", "n", "loss"}, …}; hits and loss are None where the training
-        diverged before.
-    """
-    recipe = Recipe(**job["recipe"])
-    x, labels, seed = inputs["x"], inputs["labels"], inputs["seed"]
-    model = _fresh_model(recipe, x, inputs["classes"], seed)
-    targets = targets_for(model, model.output_shape[-1], labels, len(inputs["classes"]))
-    trained = np.flatnonzero(inputs["fold_of"] != job["fold"])
-    left_out = np.flatnonzero(inputs["fold_of"] == job["fold"])
-    order = trained[training_order(len(trained), 0, job["epochs"][-1], seed)]
-    scorer = _ScoreAt(
-        job["epochs"], x[left_out], labels[left_out], targets[left_out], recipe.batch_size
-    )
-    model.fit(
-        training_batches([x], targets, order, recipe.batch_size),
-        epochs=job["epochs"][-1],
-        steps_per_epoch=math.ceil(len(trained) / recipe.batch_size),
-        callbacks=[scorer, keras.callbacks.TerminateOnNaN()],
-        shuffle=False,  # the stream has its order already
-        verbose=0,
-    )
-    return {"at_epoch": scorer.scores}
-
-
-_last: dict[str, Any] = {}  # the model of the fit before, in this process
-
-
-def _fresh_model(recipe: Recipe, x: np.ndarray, classes: list[str], seed: int) -> keras.Model:
-    """A compiled model with its first weights.
-
-    The model of the fit before is set back to its start where only the learning rate differs:
-    compiling takes longer than some fits.
-    """
-    key = f"{_structure(recipe)} {x.shape[1:]} {seed}"
-    if _last.get("key") != key:
-        if BACKBONES[recipe.backbone].keras_name:
-            model = build_head(recipe, x.shape[1:], classes, seed)
-        else:
-            size = x.shape[1]
-            model = build_model(recipe, classes, Weights("none"), image_size=size, seed=seed)
-        model.optimizer.build(model.trainable_variables)
-        _last.update(key=key, model=model, start=[v.numpy() for v in _state(model)])
-    model = _last["model"]
-    for variable, value in zip(_state(model), _last["start"], strict=True):
-        variable.assign(value)
-    model.optimizer.learning_rate = recipe.learning_rate
-    return model
-
-
-def _state(model: keras.Model) -> list[keras.Variable]:
-    """All that training changes: weights, dropout's random state, the optimizer's memory."""
-    return [*model.variables, *model.optimizer.variables]
-
-
-class _ScoreAt(keras.callbacks.Callback):
-    """Scores the pictures left out after some of the epochs."""
-
-    def __init__(
-        self,
-        epochs: list[int],
-        x: np.ndarray,
-        labels: np.ndarray,
-        targets: np.ndarray,
-        batch: int,
-    ) -> None:
-        super().__init__()
-        self.x, self.labels, self.targets, self.batch = x, labels, targets, batch
-        # What stays where training stops because the loss is no number any more.
-        nothing = {"hits": None, "n": len(x), "loss": None}
-        self.scores = {str(epoch): nothing for epoch in epochs}
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if str(epoch + 1) not in self.scores:
-            return
-        parts = [
-            self.model.predict_on_batch(self.x[i : i + self.batch].astype(np.float32))
-            for i in range(0, len(self.x), self.batch)
-        ]
-        outputs = np.concatenate(parts)
-        if np.isfinite(outputs).all():
-            predicted = predicted_classes(outputs, output_meaning(self.model))
-            self.scores[str(epoch + 1)] = {
-                "hits": int(np.sum(predicted == self.labels)),
-                "n": len(self.x),
-                "loss": float(np.mean(keras.losses.get(self.model.loss)(self.targets, outputs))),
-            }

@@ -17,6 +17,7 @@ def time_uncached(
     batch_size: int,
     epochs: int,
     seed: int,
+    xla: bool = False,
 ) -> dict[str, float]:
     """Train for a few epochs through all layers, time it, and put the weights back.
 
@@ -29,7 +30,7 @@ def time_uncached(
     weights = model.get_weights()
     probe = whole_model(model, pictures.shape[1:])
     optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(model.optimizer))
-    probe.compile(optimizer=optimizer, loss=model.loss)
+    probe.compile(optimizer=optimizer, loss=model.loss, jit_compile=xla)
     steps = math.ceil(len(pictures) / batch_size)
     order = training_order(len(pictures), 0, epochs + 1, seed)
     timer = StepTimer()

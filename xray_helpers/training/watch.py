@@ -16,7 +16,8 @@ class StepTimer(keras.callbacks.Callback):
     """Times steps and epochs.
 
     Attributes:
-        steps, epochs: seconds of each, in order.
+        steps: seconds of a step, in order; steps that ran as one call count once, as their mean.
+        epochs: seconds of each epoch, in order.
     """
 
     def __init__(self) -> None:
@@ -30,13 +31,13 @@ class StepTimer(keras.callbacks.Callback):
         self.epoch_start = time.perf_counter()
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Start the step's clock."""
-        self.step_start = time.perf_counter()
+        """Start the step's clock; `batch` is the first step of the call."""
+        self.first_step, self.step_start = batch, time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Stop the step's clock, and for now the epoch's."""
+        """Stop the step's clock, and for now the epoch's; `batch` is the last step of the call."""
         self.last_step = time.perf_counter()
-        self.steps.append(self.last_step - self.step_start)
+        self.steps.append((self.last_step - self.step_start) / (batch - self.first_step + 1))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Note the epoch's time up to its last step: validation does not count."""
@@ -94,3 +95,11 @@ class Watch(StepTimer):
                 "learning_rate."
             )
         return table
+
+    def summary(self) -> dict[str, float]:
+        """Seconds of the first epoch, of an epoch and of a step (medians)."""
+        return {
+            "first_epoch": self.epochs[0],
+            "median_epoch": float(np.median(self.epochs)),
+            "median_step": float(np.median(self.steps)),
+        }
