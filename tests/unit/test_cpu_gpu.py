@@ -1,5 +1,7 @@
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,23 @@ def test_what_is_no_timing_file_is_named(tmp_path, text):
 def test_a_missing_timing_file_is_named(tmp_path):
     with pytest.raises(KitError, match="there is no file"):
         read_timing(tmp_path / "nowhere.json")
+
+
+# --- before TensorFlow starts -------------------------------------------------------------------
+
+
+def test_a_jobs_slots_and_growing_gpu_memory_are_set_before_tensorflow_is_imported():
+    script = (
+        "import os, sys, xray_helpers\n"
+        "names = 'TF_NUM_INTRAOP_THREADS TF_NUM_INTEROP_THREADS TF_FORCE_GPU_ALLOW_GROWTH'\n"
+        "print(*(os.environ.get(n) for n in names.split()), 'tensorflow' in sys.modules)"
+    )
+    unset = {k: v for k, v in os.environ.items() if not k.startswith("TF_") and k != "NSLOTS"}
+    for slots, said in (({"NSLOTS": "3"}, "3 2 true False"), ({}, "None None true False")):
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=unset | slots, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == said
 
 
 # --- merging ------------------------------------------------------------------------------------
