@@ -43,6 +43,7 @@ WORKS = (
     "t1-vgg16",
     "t2-vgg16-gap512x2",
     "t2-resnet50-bn-gap512",
+    "t2-inceptionv3-bn",
     "t1-vgg16-last5",
     "grid-t2-vgg16",
     "grid-t2-vgg16-xla",

@@ -3,8 +3,8 @@
 | precision | multiplications of the backbone | quicker on |
 |---|---|---|
 | float32 | 32 bits | |
-| mixed_bfloat16 | 16 bits: float32's range, 3 significant digits | CPUs with AMX, newer GPUs |
-| mixed_float16 | 16 bits: 4 significant digits, up to 65,504 | GPUs; slower on CPUs |
+| mixed_bfloat16 | 16 bits: float32's range, 2 to 3 significant digits | CPUs with AMX, newer GPUs |
+| mixed_float16 | 16 bits: 3 to 4 significant digits, up to 65,504 | GPUs; slower on CPUs |
 
 Weights are float32 in all three. The preprocessing and the head stay float32: they take little
 time, and the loss and the optimizer's small steps need the digits. What the features then differ
