@@ -53,7 +53,7 @@ lab: $(VENV)/ready
 # How much quicker the kit is, on this machine: most of an hour. Writes benchmarks/results.json,
 # the chart and the README's table; do nothing else on the machine meanwhile.
 bench: $(VENV)/ready
-	$(RUN) benchmarks/speed.py
+	$(RUN) benchmarks/speed.py --go-on
 
 # Whether the generated pictures carry a shortcut.
 bench-floor: $(VENV)/ready

@@ -1,6 +1,7 @@
 """How much quicker is the kit? The same works in the classical way, cold and warm, in one run.
 
-    python benchmarks/speed.py [--works NAME …] [--budget SECONDS] [--quick] [--results FILE]
+    python benchmarks/speed.py [--works NAME …] [--go-on] [--budget SECONDS] [--quick]
+                               [--results FILE]
 
 Pictures are those of $XRAY_DATA or data/, else generated ones in the class's number. A work is a
 recipe, trained for 40 epochs, or the grid of 18 settings on 3 folds. The classical way is measured
@@ -13,6 +14,7 @@ for a few epochs and extrapolated; the kit is measured in full. What counts:
   the pictures are in memory
 
 Imports and the building of models count in none, but for the grids, whose processes do both.
+What was measured is written after each work; with --go-on it is not measured again.
 """
 
 import argparse
@@ -60,34 +62,49 @@ NOTES = [
 def main() -> None:
     options = parser().parse_args()
     scale = ways.QUICK if options.quick else ways.Scale(budget=options.budget)
-    path = place_of(options)
+    path = options.results or TRIAL
     source = find_source("auto", smoke=options.quick)
-    results = {
-        "machine": machine(),
-        "data": {"kind": source.kind},
-        "notes": NOTES,
-        "forward_share": {},
-        "agreement": [],
-        "rows": [],
-    }
-    quick = {"size": scale.size, "rounds": 1, "sizes": (256,)} if options.quick else {}
-    say("Forward pass and matrix multiplication")
-    results["forward_share"] = forward_share(**quick)
-    classical_grid = None
+    results = earlier(path, source) if options.go_on else None
+    if results is None:
+        say("Forward pass and matrix multiplication")
+        quick = {"size": scale.size, "rounds": 1, "sizes": (256,)} if options.quick else {}
+        results = {
+            "machine": machine(),
+            "data": {"kind": source.kind},
+            "notes": NOTES,
+            "forward_share": forward_share(**quick),
+            "agreement": [],
+            "rows": [],
+        }
     for work in options.works or WORKS:
+        if work in {row["work"] for row in results["rows"]}:
+            say(f"{work}: measured before")
+            continue
         if work.startswith("grid-"):
-            rows, classical_grid = grid_rows(work, source, scale, classical_grid)
+            results["rows"] += grid_rows(work, source, scale, results["rows"])
         else:
             rows, agreement = training_rows(work, source, scale)
+            results["rows"] += rows
             results["agreement"].append(agreement)
-        results["rows"] += rows
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, results)
         keras.backend.clear_session()
         gc.collect()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, results)
     print(f"\n{markdown_table(results)}\n\nWritten: {path}")
-    if path == RESULTS:
+    if {row["work"] for row in results["rows"]} == set(WORKS) and not options.quick:
+        write_json(RESULTS, results)
         publish(results)
+
+
+def earlier(path: Path, source: Source) -> dict | None:
+    """What was measured before on this machine and these pictures, with these versions."""
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    then, now = results["machine"], machine()
+    same = all(then[name] == now[name] for name in ("cpu", "device", "threads", "versions"))
+    return results if same and results["data"]["kind"] == source.kind else None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -95,19 +112,15 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--works", nargs="+", choices=WORKS, help="only these")
+    options.add_argument("--go-on", action="store_true", help="keep what was measured before")
     options.add_argument(
         "--budget", type=float, default=60.0, help="seconds of classical epochs a work"
     )
     options.add_argument("--quick", action="store_true", help="tiny, to see that it runs")
     options.add_argument(
-        "--results", type=Path, help="where to write; results.json, parts to build/speed.json"
+        "--results", type=Path, help="where to write; build/speed.json, and when whole results.json"
     )
     return options
-
-
-def place_of(options: argparse.Namespace) -> Path:
-    """Where to write: a part of the works does not take the place of all."""
-    return options.results or (TRIAL if options.quick or options.works else RESULTS)
 
 
 def training_rows(work: str, source: Source, scale: ways.Scale) -> tuple[list[dict], dict]:
@@ -134,22 +147,22 @@ def training_rows(work: str, source: Source, scale: ways.Scale) -> tuple[list[di
     return rows_of(work, scale.epochs, measured, classical, reading + cold, warm), agreement
 
 
-def grid_rows(
-    work: str, source: Source, scale: ways.Scale, classical: tuple[float, int] | None
-) -> tuple[list[dict], tuple[float, int]]:
-    """The three ways of searching the grid; `classical` where it has been measured already."""
+def grid_rows(work: str, source: Source, scale: ways.Scale, measured: list[dict]) -> list[dict]:
+    """The three ways of searching the grid; the classical one as in `measured`, if it is there."""
+    known = {row["work"]: row for row in measured if row["way"] == "classical"}
     with empty_cache():
         data, reading = ways.read(ways.recipe_of(work), source, scale)
-        if classical is None:
+        row = next((row for name, row in known.items() if name.startswith("grid-")), None)
+        if row:
+            classical, epochs_measured = row["seconds"], row["measured_epochs"]
+        else:
             say(f"{work}, classical")
-            classical = ways.classical_grid(data, scale)
+            classical, epochs_measured = ways.classical_grid(data, scale)
         say(f"{work}, cold and warm")
         features = ways.grid_features(data, scale)
         warm = ways.grid_with_kit(data, scale, xla=work.endswith("-xla"))
-    seconds, measured = classical
     epochs = len(ways.grid_recipes(scale)) * scale.folds * scale.epochs
-    cold = reading + features + warm
-    return rows_of(work, epochs, measured, seconds, cold, warm), classical
+    return rows_of(work, epochs, epochs_measured, classical, reading + features + warm, warm)
 
 
 def rows_of(

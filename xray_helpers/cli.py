@@ -61,7 +61,8 @@ def data_check(folder: Path | None, as_json: bool) -> None:
     from xray_helpers.data.audit import audit
     from xray_helpers.paths import resolve
 
-    found = audit(folder or resolve(os.environ.get("XRAY_DATA") or "data"))
+    progress = "Looking at pictures" if sys.stderr.isatty() else None
+    found = audit(folder or resolve(os.environ.get("XRAY_DATA") or "data"), progress)
     click.echo(json_module.dumps(found.to_json(), indent=2) if as_json else found.text())
     sys.exit(0 if found.ok else 1)
 
@@ -132,9 +133,15 @@ def _result(record: dict) -> str:
 @click.argument("names", nargs=-1, required=True, metavar="RUN RUN...")
 @click.option("--runs-dir", default="auto", help="Another folder than $XRAY_RUNS or runs/.")
 def compare(names: tuple[str, ...], runs_dir: str) -> None:
-    """Put runs side by side; RUN is a run's id or a part of it that no other has."""
+    """Put runs side by side, then say which the test pictures can tell apart.
+
+    RUN is a run's id or a part of it that no other has. Up to three runs are compared each with
+    each; of more, the one with the best validation accuracy with each other. That one is compared
+    with the floors too.
+    """
     from xray_helpers.paths import runs_folder
     from xray_helpers.runs import comparison, find_run, side_by_side, state
+    from xray_helpers.runs.pairs import correction_note, has_predictions, pairs_of
 
     records = [find_run(runs_folder(runs_dir), name) for name in names]
     for record in records:
@@ -146,6 +153,16 @@ def compare(names: tuple[str, ...], runs_dir: str) -> None:
     if len({(r["task"], r["data"]["fingerprint"]) for r in records}) > 1:
         raise KitError("These runs are of different tasks or pictures and cannot be compared.")
     click.echo(side_by_side(comparison(records)).to_string())
+    pairs = pairs_of(records)
+    if pairs:
+        click.echo("\nPicture by picture:")
+    for pair in pairs:
+        click.echo(f"- {pair.sentence}")
+    if note := correction_note(pairs):
+        click.echo(f"\n{note}")
+    for record in records:
+        if not has_predictions(record):
+            click.echo(f"\n{record['id']} has no predictions.csv: its pictures are not compared.")
 
 
 @main.command()

@@ -58,7 +58,7 @@ def _summary(done: list[tuple[Path, dict]]) -> str:
         if task not in floors:
             floors[task] = floor_accuracy(record)
             lines.append(f"  {task}  {'floor':10} {floors[task]}")
-        test = Estimate(**record["test"]["accuracy"])
+        test = Estimate.from_dict(record["test"]["accuracy"])
         marks = " · ".join(record.get("marks", []))
         lines.append(f"  {task}  {record['model']['backbone']:10} {test}  {marks}")
     lines += ["", "Executed notebooks"] + [f"  {page}" for page, _ in done]

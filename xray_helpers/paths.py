@@ -25,6 +25,14 @@ def resolve(path: str | Path) -> Path:
     return path if path.is_absolute() else project_root() / path
 
 
+def below(path: str | Path, root: Path) -> str:
+    """`path` as seen from the folder `root`, with `/` on every system; as it is where not below."""
+    try:
+        return Path(path).relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return str(path)
+
+
 def runs_folder(setting: str = "auto") -> Path:
     """The folder of all runs: the setting, else `$XRAY_RUNS`, else `runs/`."""
     return resolve(os.environ.get("XRAY_RUNS") or "runs" if setting == "auto" else setting)

@@ -8,14 +8,17 @@ from matplotlib.figure import Figure
 
 from xray_helpers.data import Dataset, Source
 from xray_helpers.errors import KitError
+from xray_helpers.files import write_text
+from xray_helpers.model_card import FILE, model_card
 from xray_helpers.models.recipe import Recipe
 from xray_helpers.page import show_figure, warning_box
+from xray_helpers.paths import runs_folder
 from xray_helpers.runs.compare import same_data
-from xray_helpers.runs.record import RunFolder, all_marks, mark_text, write_json
+from xray_helpers.runs.record import GENERATED, RunFolder, all_marks, mark_text, write_json
 from xray_helpers.runs.store import list_runs
 from xray_helpers.settings import Settings
 
-GENERATED, RANDOM = "generated pictures", "random weights"
+RANDOM = "random weights"
 TIMING = "timing.json"
 # Tasks of the notebooks that keep a record; None where a setting says which.
 TASKS = {
@@ -81,7 +84,7 @@ class Run:
 
     def record_data(self, data: Dataset) -> None:
         """Write down what the run was trained and tested on."""
-        self.record.reopen(without=("model", "training", "test"))
+        self.record.reopen(without=("floor", "model", "training", "test", "costs"))
         if data.source.kind == "generated" and GENERATED not in self.marks:
             self.add_mark(GENERATED, data.source.note)
         self.record.update(data=data_section(data))
@@ -91,13 +94,22 @@ class Run:
             names = "; ".join(f"{Path(u.path).name} ({u.reason})" for u in data.set_aside)
             warning_box(f"{len(data.set_aside)} files are set aside, not used: {names}.")
 
+    def record_floor(self, floors: Any) -> None:
+        """Write down what a model scores on these pictures that has not looked at a lung.
+
+        `floors` is what `evaluation.floors` gave: the section `floor` and `floor.csv`.
+        """
+        self.record.reopen()
+        self.record.add_table("floor.csv", floors.predictions)
+        self.record.update(floor=floors.as_dict())
+
     def record_model(self, model: Any, recipe: Recipe, weights: Any) -> None:
         """Write down the model: recipe, weights, layers, parameters and megabytes."""
         from xray_helpers.models.describe import describe
         from xray_helpers.models.graph import is_graph, trace
 
         self.marks = [mark for mark in self.marks if mark != RANDOM]
-        self.record.reopen(without=("training", "test"), marks=self.marks)
+        self.record.reopen(without=("training", "test", "costs"), marks=self.marks)
         if recipe.backbone:
             self.mark_weights(weights)
         size = self.settings.image_size
@@ -117,7 +129,7 @@ class Run:
 
     def record_training(self, training: Any) -> None:
         """Write down history and times, and keep the model where the settings ask for it."""
-        self.record.reopen(without=("test",))
+        self.record.reopen(without=("test", "costs"))
         self.record.add_table("history.csv", training.history)
         self.record.record["environment"].update(training.environment)
         self.record.update(training=training.summary())
@@ -132,14 +144,22 @@ class Run:
         if result.meaning == "margin":
             warning_box(f"The columns p_ of predictions.csv hold the {result.p_columns}.")
 
+    def record_costs(self, section: dict[str, Any]) -> None:
+        """Write down what errors cost: the section `costs`, see `evaluation.cost_section`."""
+        self.record.reopen()
+        self.record.update(costs=section)
+
     def comparable_runs(self) -> list[dict[str, Any]]:
         """The records of all complete runs on this run's pictures, and of this run; oldest first.
 
         For `xray_helpers.runs.comparison`; the run must have been tested.
         """
         mine = self.record.record
-        everything = list_runs(self.folder.parent)
-        return same_data(everything, mine["data"]["fingerprint"], mine)
+        return same_data(self.records(), mine["data"]["fingerprint"], mine)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records of all runs in the folder for them, oldest first."""
+        return list_runs(runs_folder(self.settings.runs_dir))
 
     def record_timing(self, timing: dict[str, Any]) -> None:
         """Write down `timing.json`, and the devices, pictures and weights it is about."""
@@ -207,5 +227,7 @@ class Run:
             raise KitError(
                 f"The run has no {', '.join(missing)} yet; run the cells above this one first."
             )
+        if self.record.record.get("test"):
+            write_text(self.folder / FILE, model_card(self.record.record))
         self.record.complete()
         print(f"Complete: {self.folder}")

@@ -27,6 +27,7 @@ from xray_helpers.run import Run, data_section
 STAGES = ("stage1", "stage2")
 NETWORKS = (*STAGES, "softmax")
 _HISTORY = "history.csv"
+_SHOWN = ("accuracy", "precision_", "recall_")
 
 
 def record_network(
@@ -164,7 +165,9 @@ def cascade_facts(record: dict[str, Any]) -> str:
     test, pairs = record["test"], record["cascade"]["beside_softmax"]
     lines = ["**The cascade**", ""]
     for name, metric in test.items():
-        if isinstance(metric, dict) and metric["n"]:  # a share of no picture is no figure
+        if not name.startswith(_SHOWN) or name.endswith("_macro"):
+            continue
+        if metric["n"]:  # a share of no picture is no figure
             lines.append(
                 f"- **{name.replace('_', ' ', 1).capitalize()}:** {metric['value']:.3f} (95 % "
                 f"interval {metric['low']:.3f} to {metric['high']:.3f}, n = {metric['n']})"

@@ -51,7 +51,12 @@ def test_a_clean_folder_has_notes_only(clean):
     result = audit(clean)
     assert result.ok
     assert {f.severity for f in result.findings} == {"note"}
-    assert {f.kind for f in result.findings} == {"class_balance", "picture_size_by_class"}
+    assert {f.kind for f in result.findings} == {
+        "class_balance",
+        "patients_by_class",
+        "picture_size_by_class",
+        "border_by_class",
+    }
     assert result.pictures == 30 and result.distinct == 20
     assert result.counts["two"] == {
         "train": {"normal": 3, "covid": 3},
@@ -240,6 +245,68 @@ def test_class_balance_names_the_largest_and_the_smallest(clean):
     assert "all/test: all classes have 2 pictures." in messages
 
 
+def test_several_copies_within_a_split_are_one_warning(clean):
+    for i in range(2):
+        name = f"all/train/covid/train_{i}.jpeg"
+        shutil.copy(clean / name, clean / f"all/train/covid/copy_{i}.jpeg")
+    finding = only(audit(clean), "duplicate")
+    assert len(finding.paths) == 4 and "2 pictures" in finding.message
+
+
+def test_a_patient_in_both_splits_comes_with_the_test_pictures_concerned(clean):
+    (clean / "patients.csv").write_text(
+        "file,patient\nall/train/covid/train_0.jpeg,Ann\n"
+        "all/test/covid/test_0.jpeg,Ann\nall/test/covid/test_1.jpeg,Ann\n"
+    )
+    message = only(audit(clean), "patient_in_two_splits").message
+    assert "2 of the 8 test pictures of all/" in message and "two/" not in message
+
+
+def test_classes_from_collections_of_their_own_stand_out(clean):
+    (clean / "sources.csv").write_text(
+        "file,source\n"
+        + "".join(
+            f"{path.relative_to(clean).as_posix()},ward\n" for path in clean.glob("all/*/covid/*")
+        )
+    )
+    finding = only(audit(clean), "source_by_class")
+    assert finding.severity == "warning" and "all: covid" in finding.message
+    assert "covid: ward; normal: other" in finding.message
+
+
+def test_kermanys_own_layout_is_understood(tmp_path):
+    for split in ("train", "test"):
+        for i in range(3):
+            picture(tmp_path / split / "NORMAL" / f"IM-{i:04d}-0001.jpeg")
+            for kind in ("bacteria", "virus"):
+                picture(tmp_path / split / "PNEUMONIA" / f"person{i}_{kind}_{i}.jpeg")
+    shutil.copy(
+        tmp_path / "train/PNEUMONIA/person1_virus_1.jpeg",
+        tmp_path / "train/PNEUMONIA/person1_virus_2.jpeg",
+    )
+    picture(tmp_path / "val" / "NORMAL" / "IM-0001-0002.jpeg")  # patient of train, too few for val
+    result = audit(tmp_path)
+    assert result.ok
+    assert result.counts == {
+        ".": {
+            "train": {"normal": 4, "pneumonia_bac": 3, "pneumonia_vir": 4},
+            "test": {"normal": 3, "pneumonia_bac": 3, "pneumonia_vir": 3},
+        }
+    }
+    assert only(result, "duplicate").severity == "warning"
+    assert not found(result, "ignored_picture") and only(result, "two_stage_layout")
+    assert "trained on" in only(result, "small_validation").message
+    assert any("pneumonia_vir 4 of 3 patients" in f.message for f in result.findings)
+
+
+def test_kermanys_layout_without_one_kind_misses_it_in_that_split(tmp_path):
+    for name in ("train/NORMAL/IM-0001-0001", "train/PNEUMONIA/person1_virus_1"):
+        picture(tmp_path / f"{name}.jpeg")
+    picture(tmp_path / "test/NORMAL/IM-0002-0001.jpeg")
+    finding = only(audit(tmp_path), "missing_class")
+    assert finding.paths == ["test"] and "pneumonia_vir" in finding.message
+
+
 def test_class_data_has_its_known_findings(class_data):
     result = audit(class_data)
     assert not result.ok
@@ -247,7 +314,18 @@ def test_class_data_has_its_known_findings(class_data):
     errors = [f for f in result.findings if f.severity == "error"]
     assert [f.kind for f in errors] == ["patient_in_two_splits"]
     assert "ieee-13" in errors[0].message and len(errors[0].paths) == 8
+    assert "3 of the 18 test pictures of two/ and 3 of the 36" in errors[0].message
     modes = found(result, "file_mode_by_class")
     assert any("gives covid away" in f.message for f in modes)
     assert len(only(result, "ignored_file").paths) == 2
     assert not found(result, "unreadable") and not found(result, "duplicate")
+    # The same exposure of patient ieee-51, cut and sharpened in two ways.
+    copies = {Path(path).name[:8] for path in only(result, "near_duplicate").paths}
+    assert copies == {"E63574A7", "F4341CE7"}
+    assert {f.kind for f in result.findings if f.severity == "warning"} == {
+        "near_duplicate",
+        "source_by_class",
+        "file_mode_by_class",
+        "shortcut_floor",
+        "shortcut",
+    }

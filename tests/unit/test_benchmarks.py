@@ -12,27 +12,37 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 WORKS = ("t1-vgg16", "grid-t2-vgg16")
 
 
-@pytest.fixture
-def modules(monkeypatch):
+@pytest.fixture(scope="module")
+def modules():
     """Its modules import each other by name."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import chart
-    import forward
-    import speed
-    import ways
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        import chart
+        import forward
+        import speed
+        import ways
 
-    return {"chart": chart, "forward": forward, "speed": speed, "ways": ways}
+        yield {"chart": chart, "forward": forward, "speed": speed, "ways": ways}
+
+
+@pytest.fixture(scope="module")
+def measured(modules, tmp_path_factory):
+    """Of two works on a few generated pictures."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    words = ["speed.py", "--quick", "--works", *WORKS, "--results", str(folder / "results.json")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("XRAY_DATA", raising=False)
+        patch.setenv("XRAY_CACHE", str(folder / "cache"))
+        patch.setattr(sys, "argv", words)
+        modules["speed"].main()
+    return (folder / "results.json").read_text()
 
 
 @pytest.fixture
-def results(modules, tmp_path, monkeypatch):
-    """Of two works on a few generated pictures."""
-    monkeypatch.delenv("XRAY_DATA", raising=False)
-    file = tmp_path / "results.json"
-    words = ["speed.py", "--quick", "--works", *WORKS, "--results", str(file)]
-    monkeypatch.setattr(sys, "argv", words)
-    modules["speed"].main()
-    return json.loads(file.read_text())
+def results(measured, tmp_path):
+    """What was measured, also in `results.json`."""
+    (tmp_path / "results.json").write_text(measured)
+    return json.loads(measured)
 
 
 def test_a_quick_run_measures_every_way_and_the_losses_agree(results, modules, capsys):
@@ -58,11 +68,40 @@ def test_a_quick_run_measures_every_way_and_the_losses_agree(results, modules, c
     assert {t.get_text() for t in figure.axes[0].get_yticklabels()} == set(WORKS)
 
 
-def test_a_part_does_not_overwrite_the_results(modules):
-    speed = modules["speed"]
-    assert speed.place_of(speed.parser().parse_args([])) == speed.RESULTS
-    assert speed.place_of(speed.parser().parse_args(["--works", "t1-vgg16"])) == speed.TRIAL
-    assert speed.place_of(speed.parser().parse_args(["--quick"])) == speed.TRIAL
+def test_an_interrupted_benchmark_goes_on_and_only_a_whole_one_is_published(
+    results, modules, tmp_path, monkeypatch
+):
+    speed, file = modules["speed"], tmp_path / "results.json"
+    published = []
+    monkeypatch.setattr(speed, "publish", published.append)
+    monkeypatch.setattr(speed, "RESULTS", tmp_path / "whole.json")
+    half = {**results, "rows": results["rows"][:3]}
+    file.write_text(json.dumps(half))
+    monkeypatch.setattr(speed, "training_rows", None)  # what was measured is not measured again
+    words = ["speed.py", "--go-on", "--works", "t1-vgg16", "--results", str(file)]
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.setattr(speed, "find_source", lambda *a, **k: speed.Source(tmp_path, "generated"))
+    speed.main()
+    assert json.loads(file.read_text())["rows"] == half["rows"]
+    assert published == []
+    monkeypatch.setattr(speed, "WORKS", ("t1-vgg16", "grid-t2-vgg16"))
+    monkeypatch.setattr(speed, "grid_rows", lambda *facts: results["rows"][3:])
+    monkeypatch.setattr(sys, "argv", ["speed.py", "--go-on", "--results", str(file)])
+    speed.main()
+    assert [whole["rows"] for whole in published] == [results["rows"]]
+    assert json.loads((tmp_path / "whole.json").read_text()) == published[0]
+
+
+def test_what_another_machine_measured_is_not_gone_on_with(results, modules, tmp_path):
+    speed, file = modules["speed"], tmp_path / "results.json"
+    source = speed.Source(tmp_path, "generated")
+    assert speed.earlier(file, source) == results
+    assert speed.earlier(file, speed.Source(tmp_path, "class")) is None
+    results["machine"]["cpu"] = "another"
+    file.write_text(json.dumps(results))
+    assert speed.earlier(file, source) is None
+    file.unlink()
+    assert speed.earlier(file, source) is None
 
 
 def test_the_classical_way_stops_when_its_budget_is_used_but_not_after_one_epoch(

@@ -14,11 +14,11 @@ from xray_helpers.evaluation import variants as running
 from xray_helpers.evaluation.cascade import (
     evaluate_cascade,
     largest_elsewhere,
-    paired,
     routed,
     stage_scores,
 )
 from xray_helpers.evaluation.metrics import wilson
+from xray_helpers.evaluation.pairing import paired
 from xray_helpers.evaluation.predict import Evaluation, evaluate
 from xray_helpers.evaluation.variants import run_variants
 from xray_helpers.models.build import build_model
@@ -247,6 +247,9 @@ def test_a_cascade_is_scored_as_three_classes(marked):
     assert fourth[["p_normal", "p_pneumonia_bac", "p_pneumonia_vir"]].tolist() == pytest.approx(
         [0.1, 0.9 * 0.1, 0.9 * 0.9], abs=1e-6
     )
+    rows = marked.rows("test")
+    assert list(result.predictions.columns)[-1] == "patient"
+    assert result.predictions["patient"].tolist() == marked.table["patient"].iloc[rows].tolist()
     assert result.probability[3] == pytest.approx(0.81, abs=1e-6)
     own = [0.9, 0.9, 0.6, 0.1, 0.2 * 0.9, 0.8 * 0.9, 0.8 * 0.3, *[0.8 * 0.9] * 4, 0.8 * 0.3]
     assert result.loss == pytest.approx(-np.mean(np.log(own)), abs=1e-5)
@@ -269,7 +272,8 @@ def test_stage_scores_are_those_of_the_second_class(marked):
     assert table.loc["accuracy", "value"] == 10 / 12
     assert table.loc["precision", ["value", "n"]].tolist() == [7 / 8, 8]
     recall = table.loc["recall", ["value", "low", "high", "n"]]
-    assert recall.to_dict() == asdict(wilson(7, 8))
+    share = wilson(7, 8)
+    assert recall.tolist() == [share.value, share.low, share.high, share.n]
 
 
 def evaluation(right: list[bool], path: str = "p") -> Evaluation:

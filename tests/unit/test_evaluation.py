@@ -45,7 +45,10 @@ def test_predictions_stand_in_the_tables_order_with_the_models_probabilities(sof
     result = evaluate(softmax4, tiny_data4)
     table = result.predictions
     test = tiny_data4.table[tiny_data4.table["split"] == "test"]
-    assert list(table) == ["path", "true", "predicted", *(f"p_{c}" for c in tiny_data4.classes)]
+    columns = ["path", "true", "predicted", *(f"p_{c}" for c in tiny_data4.classes), "patient"]
+    assert list(table) == columns
+    assert table["patient"].tolist() == test["patient"].tolist()
+    assert result.split == "test"
     assert table["path"].tolist() == [p.removeprefix("/pictures/") for p in test["path"]]
     assert table["true"].tolist() == test["label"].tolist()
     x = tiny_data4.pictures[test.index].astype("float32")
@@ -94,11 +97,18 @@ def test_the_test_section_of_the_record_is_json_with_n_and_interval(softmax4, ti
 
     write_json(tmp_path / "x.json", evaluate(softmax4, tiny_data4).figures())
     section = json.loads((tmp_path / "x.json").read_text())
-    names = {f"{m}_{c}" for m in ("precision", "recall") for c in tiny_data4.classes}
-    assert section.keys() == {"loss", "p_columns", "accuracy", *names}
+    metrics = ("precision", "recall", "specificity", "f1", "auc", "average_precision")
+    names = {f"{m}_{c}" for m in metrics for c in (*tiny_data4.classes, "macro")}
+    others = {"loss", "p_columns", "accuracy", "confusion", "calibration"}
+    assert section.keys() == {*others, *names}
     assert section["p_columns"] == "probability"
     for name in ("accuracy", *names):
-        assert section[name].keys() == {"value", "low", "high", "n"}
+        assert section[name].keys() >= {"value", "low", "high", "n", "method"}
+    confusion = section["confusion"]
+    assert confusion["classes"] == list(tiny_data4.classes)
+    assert np.sum(confusion["counts"]) == 9
+    np.testing.assert_allclose(np.sum(confusion["shares"], axis=1), 1)
+    assert section["calibration"]["error"].keys() >= {"value", "low", "high", "n"}
 
 
 def test_a_model_that_was_not_compiled_has_no_loss(tiny_data4):
@@ -119,13 +129,13 @@ def test_too_few_outputs_are_refused(tiny_data4):
 
 
 def test_paths_are_below_the_data_folder_also_behind_a_link(tmp_path):
-    from xray_helpers.evaluation.predict import _below
+    from xray_helpers.paths import below
 
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     file = str((tmp_path / "real").resolve() / "two" / "a.png")
-    assert _below(file, tmp_path / "link") == "two/a.png"
-    assert _below("/elsewhere/a.png", Path("/pictures")) == "/elsewhere/a.png"
+    assert below(file, tmp_path / "link") == "two/a.png"
+    assert below("/elsewhere/a.png", Path("/pictures")) == "/elsewhere/a.png"
 
 
 # --- embed --------------------------------------------------------------------------------------
@@ -289,7 +299,9 @@ def test_the_record_has_the_fields_that_scripts_rely_on(tmp_path, new_data, monk
         *("features", "first_epoch", "median_epoch", "median_step"),
         *("uncached_epoch", "uncached_step", "total"),
     }
-    assert record["test"]["accuracy"].keys() == {"value", "low", "high", "n"}
+    assert record["test"]["accuracy"].keys() == {
+        *("value", "low", "high", "n", "method", "no_interval", "by_patient")
+    }
     assert record["environment"].keys() >= {"versions", "cpu", "gpus", "threads", "git_commit"}
     assert record["environment"]["threads"] >= 1
     folder = Path(record["folder"])

@@ -1,10 +1,25 @@
-"""The floor's ten numbers."""
+"""The floor: ten numbers, thumbnails, and what classifiers make of them."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
-from xray_helpers.evaluation.floor import NAMES, floor_features, floor_model, ten_numbers
+from xray_helpers.data import Dataset, find_source, load_data
+from xray_helpers.errors import KitError
+from xray_helpers.evaluation.floor import (
+    NAMES,
+    floor_features,
+    floor_inputs,
+    floor_model,
+    floors,
+    ten_numbers,
+)
+from xray_helpers.evaluation.metrics import wilson
 
 
 def test_ten_numbers_of_a_known_picture(tmp_path):
@@ -39,3 +54,81 @@ def test_the_model_learns_what_the_numbers_tell():
     features = rng.normal(size=(100, 10))
     labels = features[:, 6] > 0
     assert floor_model().fit(features, labels).score(features, labels) > 0.9
+
+
+# --- both floors, fitted and scored ---------------------------------------------------------------
+
+
+def written(data: Dataset, root: Path) -> Dataset:
+    """The data, its pictures written as files below `root`."""
+    table = data.table.copy()
+    table["path"] = [str(root / Path(path).relative_to("/pictures")) for path in table["path"]]
+    for path, picture in zip(table["path"], data.pictures, strict=True):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    return replace(data, table=table, source=replace(data.source, root=root))
+
+
+def test_a_thumbnail_is_every_16th_pixel_of_the_grey_picture(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (224, 224), dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    large = Image.fromarray(values).resize((300, 260))
+    large.save(tmp_path / "b.png")
+    seen = floor_inputs([tmp_path / "a.png", tmp_path / "b.png"])
+    assert seen["thumbnails"].shape == (2, 196)
+    assert seen["thumbnails"][0].tolist() == values[::16, ::16].ravel().tolist()
+    small = np.asarray(large.resize((224, 224), Image.Resampling.BILINEAR))
+    assert seen["thumbnails"][1].tolist() == small[::16, ::16].ravel().tolist()
+    assert np.array_equal(seen["numbers"], floor_features([tmp_path / "a.png", tmp_path / "b.png"]))
+    assert floor_inputs([])["thumbnails"].shape == (0, 196)
+
+
+@pytest.mark.parametrize("task", ["task1", "task2", "two_stage"])
+def test_floors_are_those_of_scikit_learn_on_train_and_validation_scored_on_test(
+    new_data, tmp_path, task
+):
+    made = new_data("task1" if task == "two_stage" else task)
+    if task == "two_stage":
+        names = np.array(["normal", "pneumonia_bac", "pneumonia_vir"])
+        labels = names[np.arange(len(made.table)) % 3]
+        made = replace(made, task=task, classes=tuple(names), table=made.table.assign(label=labels))
+    data = written(made, tmp_path)
+    found = floors(data, progress=None)
+    labels, test = data.table["label"].to_numpy(str), (data.table["split"] == "test").to_numpy()
+    for name, penalty in (("numbers", 1.0), ("thumbnails", 0.01)):
+        x = floor_inputs(list(data.table["path"]))[name]
+        scale = StandardScaler().fit(x[~test])
+        model = LogisticRegression(C=penalty, max_iter=5000)
+        model.fit(scale.transform(x[~test]), labels[~test])
+        expected = model.predict(scale.transform(x[test]))
+        assert found.predictions[name].tolist() == expected.tolist()
+        hits = int((expected == labels[test]).sum())
+        score = found.scores[name]
+        assert (score.value, score.n) == (hits / test.sum(), test.sum())
+        assert found.as_dict()[name] == {
+            "value": score.value, "low": wilson(hits, 9).low, "high": wilson(hits, 9).high, "n": 9
+        }  # fmt: skip
+    assert list(found.predictions) == ["path", "true", "numbers", "thumbnails", "patient"]
+    assert found.predictions["path"].iloc[0] == "test/000.png"
+    assert found.predictions["true"].tolist() == labels[test].tolist()
+    assert found.predictions["patient"].iloc[0] == "test-0"
+
+
+def test_a_file_that_has_gone_is_named(new_data, tmp_path):
+    data = written(new_data(), tmp_path)
+    (tmp_path / "test" / "003.png").unlink()
+    with pytest.raises(KitError, match=r"003\.png cannot be read any more"):
+        floors(data, progress=None)
+
+
+@pytest.mark.parametrize(
+    ("task", "numbers", "thumbnails"), [("task1", 18, 18), ("task2", 19, 24)]
+)  # fmt: skip
+def test_the_floors_of_the_class_data(class_data, task, numbers, thumbnails):
+    data = load_data(task, find_source(str(class_data)), image_size=32, progress=None)
+    found = floors(data, progress=None)
+    hits = {name: round(s.value * s.n) for name, s in found.scores.items()}
+    assert hits == {
+        "numbers": pytest.approx(numbers, abs=2),
+        "thumbnails": pytest.approx(thumbnails, abs=2),
+    }

@@ -227,6 +227,17 @@ def test_mean_spread_and_borders_are_those_of_the_healthy_patient(label):
         assert np.abs(measured(sick) - measured(healthy)).max() < 0.3
 
 
+@pytest.mark.parametrize("label", SICK)
+def test_the_frame_is_that_of_the_healthy_patient(label):
+    for patient in range(4):
+        sick, _ = same_patient(label, patient)
+        healthy, _ = same_patient("normal", patient)
+        different = sick != healthy
+        assert different[20:-20, 20:-20].mean() > 0.5
+        different[9:-9, 9:-9] = False
+        assert not different.any()
+
+
 def test_the_measures_are_those_of_the_floor(demo, tmp_path):
     path = next((demo / "all" / "train" / "covid").iterdir())
     with Image.open(path) as picture:

@@ -55,6 +55,36 @@ def scores() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["class", "metric", "value", "low", "high", "n"])
 
 
+def metrics() -> pd.DataFrame:
+    """All metrics of four classes; covid is never called, and the AUC has no interval."""
+    names = ("precision", "recall", "specificity", "f1", "auc", "average_precision")
+    rows = [("all", "accuracy", 0.75, 0.59, 0.86, 36, "wilson", 0.5, 0.9)]
+    for name in names:
+        method = "wilson" if name in names[:3] else "bootstrap"
+        for label in (*CLASSES, "macro"):
+            row = (0.8, 0.6, 0.9, 36, method, 0.5, 1.0)
+            if (name, label) == ("precision", "covid"):
+                row = (np.nan, 0.0, 1.0, 0, method, np.nan, np.nan)
+            elif name == "auc":
+                row = (1.0, np.nan, np.nan, 36, "bootstrap", np.nan, np.nan)
+            rows.append((label, name, *row))
+    columns = ["class", "metric", "value", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=[*columns, "method", "patient_low", "patient_high"])
+
+
+def calibration() -> pd.DataFrame:
+    rows = [(0.0, 0.1, 0.05, 0.0, 0.0, 0.4, 6), (0.95, 1.0, 0.98, 1.0, 0.6, 1.0, 7)]
+    rows.append((0.96, 1.0, 0.99, 1.0, 0.6, 1.0, 7))
+    columns = ["lowest", "highest", "mean", "share", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def costs() -> pd.DataFrame:
+    rows = [("validation", 0.0, 0.4, 0.5, 0, 9), ("validation", 0.4, 1.0, 2.5, 9, 0)]
+    rows += [("test", 0.0, 0.2, 0.5, 0, 9), ("test", 0.2, 1.0, 1.0, 3, 3)]
+    return pd.DataFrame(rows, columns=["split", "above", "up_to", "cost", "missed", "alarms"])
+
+
 def accuracies() -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -86,6 +116,10 @@ def variants(number: int) -> pd.DataFrame:
     return table
 
 
+def heats(number: int, side: int = 12) -> np.ndarray:
+    return np.random.default_rng(1).random((number, side, side), np.float32)
+
+
 def cloud(number: int) -> tuple[np.ndarray, list[str]]:
     points = np.random.default_rng(0).normal(size=(number, 2))
     return points, [CLASSES[place % 4] for place in range(number)]
@@ -108,9 +142,27 @@ EVERY: dict[str, Callable[[], Figure]] = {
     ),
     "confusion": lambda: plotting.confusion(np.eye(4, dtype=int), CLASSES),
     "class_scores": lambda: plotting.class_scores(scores()),
+    "metric_dots": lambda: plotting.metric_dots(metrics()),
+    "calibration_curve": lambda: plotting.calibration_curve(calibration(), "the predicted class"),
+    "calibration_curve of margins": lambda: plotting.calibration_curve(
+        calibration()[:0], "covid", reason="The scores are no probabilities. " * 4
+    ),
+    "cost_curve": lambda: plotting.cost_curve(costs(), 0.3, 0.167, (5.0, 1.0)),
+    "cost_curve of four": lambda: plotting.cost_curve(
+        costs(), 0.3, 0.167, (5.0, 1.0), usual={"validation": 0.4, "test": 0.2}
+    ),
     "embedding": lambda: plotting.embedding(POINTS, LABELS, "Layer", note="perplexity 30"),
     "embedding_grid": lambda: plotting.embedding_grid(
         [plotting.EmbeddingPanel(POINTS, LABELS, f"Layer {i}", "note") for i in range(3)]
+    ),
+    "embedding_grid of four": lambda: plotting.embedding_grid(
+        [plotting.EmbeddingPanel(POINTS, LABELS, f"seed {i}", "note " * 20) for i in range(4)]
+    ),
+    "heat_grid": lambda: plotting.heat_grid(
+        pictures(7), heats(7), ["pneumonia_bac"] * 7, ["pneumonia_bac"] * 7, [1.0] * 7
+    ),
+    "heat_grid with occlusion": lambda: plotting.heat_grid(
+        pictures(2), heats(2), CLASSES[:2], CLASSES[2:], [0.5] * 2, heats(2) > 0.5, heats(2) - 0.5
     ),
     "compare_curves": lambda: plotting.compare_curves({f"{LONG}{i}": history(3) for i in range(4)}),
     "compare_accuracy": lambda: plotting.compare_accuracy(
@@ -284,6 +336,44 @@ def test_class_scores_keep_the_class_colours_in_any_order():
     looks = class_looks(CLASSES)
     assert colors(scores()) == colors(scores().iloc[::-1])
     assert (0.89, looks["covid"].color.lower()) in colors(scores())
+
+
+def test_metric_dots_show_both_intervals_and_say_where_there_is_none():
+    made = panels(plotting.metric_dots(metrics()))
+    by_title = {axes.get_title("left"): axes for axes in made}
+    spans = {tuple(line.get_xdata()) for line in by_title["Recall"].lines}
+    assert {(0.6, 0.9), (0.5, 1.0)} <= spans
+    assert "not defined" in [text.get_text() for text in by_title["Precision"].texts]
+    area = by_title["AUC (area under the ROC curve)"]
+    assert [text.get_text() for text in area.texts] == ["1.00  (n = 36) *"] * 5
+    assert {len(set(line.get_xdata())) for line in area.lines} == {1}  # dots and a line at 0.5
+    with pytest.raises(KitError, match="twice"):
+        plotting.metric_dots(pd.concat([metrics(), metrics()]))
+
+
+def test_calibration_curve_shows_each_bin_and_its_number_of_pictures():
+    (axes,) = panels(plotting.calibration_curve(calibration(), "covid"))
+    assert [text.get_text() for text in axes.texts] == ["n = 6", "n = 7", "n = 7"]
+    spans = {tuple(line.get_xdata()) for line in axes.lines}
+    assert {(0.0, 0.1), (0.95, 1.0), (0.05,), (0.98,)} <= spans
+    assert axes.get_ylabel() == "share of pictures that are COVID-19"
+    with pytest.raises(KitError, match="no bin"):
+        plotting.calibration_curve(calibration()[:0], "covid")
+
+
+def test_cost_curve_marks_the_three_thresholds_in_every_panel():
+    figure = plotting.cost_curve(costs(), 0.3, 0.167, (5.0, 1.0))
+    for axes in panels(figure):
+        assert [line.get_xdata()[0] for line in axes.lines] == [0.3, 0.167, 0.5]
+    (cost, missed, _) = panels(figure)
+    assert [list(steps.get_data().values) for steps in cost.patches] == [[0.5, 2.5], [0.5, 1.0]]
+    assert [list(steps.get_data().edges) for steps in missed.patches] == [
+        [0.0, 0.4, 1.0],
+        [0.0, 0.2, 1.0],
+    ]
+    several = plotting.cost_curve(costs(), 0.3, 0.167, (5.0, 1.0), usual={"test": 0.2})
+    assert "0.20" in texts(several)
+    assert 0.5 not in [line.get_xdata()[0] for line in panels(several)[0].lines]
 
 
 def test_compare_accuracy_puts_the_best_on_top_and_the_undefined_at_the_bottom():

@@ -281,6 +281,7 @@ def test_the_comparison_holds_what_the_records_say():
         "n": 18,
         "test loss": 0.6,
         "mark": "random weights",
+        "reference": False,
     }
 
 

@@ -179,13 +179,14 @@ def test_an_unknown_task_is_refused_with_the_known_ones(tmp_path):
 @pytest.mark.parametrize(
     ("name", "split", "patient", "source"),
     [
-        ("person1753_bacteria_4594.jpeg", "train", "kermany-train-person1753", "class"),
-        ("person1753_virus_12.jpeg", "test", "kermany-test-person1753", "class"),
-        ("NORMAL2-IM-1281-0001.jpeg", "train", "kermany-train-IM-1281", "class"),
-        ("IM-0031-0001.jpeg", "validation", "kermany-train-IM-0031", "class"),
-        ("NORMAL2-IM-0246-0001-0002.jpeg", "test", "kermany-test-IM-0246", "class"),
-        ("nejmoa2001191_f1-PA.jpeg", "train", "ieee-13", "class"),
-        ("nejmoa2001191_f4.jpeg", "test", "ieee-13", "class"),
+        ("person1753_bacteria_4594.jpeg", "train", "kermany-train-person1753", "kermany"),
+        ("person1753_virus_12.jpeg", "test", "kermany-test-person1753", "kermany"),
+        ("NORMAL2-IM-1281-0001.jpeg", "train", "kermany-train-IM-1281", "kermany"),
+        ("IM-0031-0001.jpeg", "validation", "kermany-train-IM-0031", "kermany"),
+        ("NORMAL2-IM-0246-0001-0002.jpeg", "test", "kermany-test-IM-0246", "kermany"),
+        ("nejmoa2001191_f1-PA.jpeg", "train", "ieee-13", "covid-chestxray-dataset"),
+        ("nejmoa2001191_f4.jpeg", "test", "ieee-13", "covid-chestxray-dataset"),
+        ("BACTERIA-7422-0001.jpeg", "train", "kermany-7422", "kermany"),
         ("gen-0042-1.jpeg", "train", "gen-0042", "generated"),
         ("scan_7.png", "train", "train/covid/scan_7", "other"),
         ("my-person1_virus_2.jpeg", "test", "test/covid/my-person1_virus_2", "other"),
@@ -214,9 +215,46 @@ def test_the_class_files_are_all_there_with_their_patients():
     assert unhashed == ["all/train/covid/covid-19-pneumonia-14-PA.png"]
 
 
-def write_patients(root: Path, *lines: tuple[str, ...]):
-    with (root / "patients.csv").open("w", newline="", encoding="utf-8") as file:
+def write_own(path: Path, *lines: tuple[str, ...]):
+    with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(lines)
+
+
+def write_patients(root: Path, *lines: tuple[str, ...]):
+    write_own(root / "patients.csv", *lines)
+
+
+def test_sources_csv_overrules_names_by_file_name_or_relative_path(tmp_path):
+    fill(tmp_path / "two", TASK1)
+    touch(tmp_path / "two" / "train" / "covid", "person1_virus_1.jpeg")
+    write_own(
+        tmp_path / "sources.csv",
+        ("file", "source"),
+        ("person1_virus_1.jpeg", "ward 3"),
+        ("two/test/covid/test-covid-a.png", "ward 4"),
+    )
+    table = read_table(tmp_path, "task1").set_index("path")
+    named = {Path(path).name: source for path, source in table["source"].items()}
+    assert named["person1_virus_1.jpeg"] == "ward 3" and named["test-covid-a.png"] == "ward 4"
+    assert sorted(named.values())[:-2] == ["other"] * (len(named) - 2)
+    assert not table["patient"].str.startswith("ward").any()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([("file", "patient"), ("a", "b")], "has the columns file, patient; it needs file and sou"),
+        ([("file", "source"), ("train-covid-a.png", "")], "line 2, has an empty cell"),
+        ([("file", "source"), ("gone.png", "ward")], "names gone.png, which is no file"),
+        ([("file", "source"), ("x", "A"), ("x", "B")], "gives x two sources, A and B"),
+    ],
+)
+def test_a_bad_sources_csv_is_refused_in_one_sentence(tmp_path, lines, message):
+    fill(tmp_path, TASK1)
+    write_own(tmp_path / "sources.csv", *lines)
+    with pytest.raises(KitError, match=re.escape(message)) as error:
+        read_table(tmp_path, "task1")
+    assert "sources.csv" in one_sentence(error)
 
 
 def test_patients_csv_overrules_names_by_file_name_or_relative_path(tmp_path):
@@ -270,7 +308,10 @@ def test_class_data_has_its_counts_and_patients(class_data):
         ("train", "covid"): 60,
         ("train", "normal"): 70,
     }
-    assert len(two) == 306 and set(two["source"]) == {"class"}
+    assert len(two) == 306
+    sources = two.groupby("label")["source"].agg(set).to_dict()
+    assert sources.pop("covid") == {"covid-chestxray-dataset"}
+    assert all(source == {"kermany"} for source in sources.values()) and len(sources) == 3
     patients = two.groupby(["split", "label"])["patient"].nunique()
     assert patients["train"].to_dict() == {
         "covid": 43,

@@ -82,7 +82,7 @@ def test_the_later_names_of_kermanys_set_tell_kind_and_patient(tmp_path):
     table, classes, _ = read_three(tmp_path)
     assert classes == ("normal", "pneumonia_bac", "pneumonia_vir")
     assert table["patient"].tolist()[:4] == ["kermany-100"] * 2 + ["kermany-101"] * 2
-    assert set(table["source"]) == {"class"}
+    assert set(table["source"]) == {"kermany"}
 
 
 def test_train_and_test_of_kermany_number_their_patients_anew(tmp_path):

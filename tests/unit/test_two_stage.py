@@ -12,7 +12,8 @@ from xray_helpers import session
 from xray_helpers.cli import _result
 from xray_helpers.data import Dataset, Source, first_stage, second_stage
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.cascade import evaluate_cascade, paired
+from xray_helpers.evaluation.cascade import evaluate_cascade
+from xray_helpers.evaluation.pairing import paired
 from xray_helpers.evaluation.predict import evaluate
 from xray_helpers.models.build import build_model
 from xray_helpers.models.cascade import softmax_recipe
@@ -154,9 +155,9 @@ def test_the_tables_have_a_row_a_picture_and_a_row_an_epoch(run, data, networks)
     record_all(run, data, networks)
     for name, result in (("predictions", None), ("predictions_softmax", networks["softmax"][3])):
         table = pd.read_csv(run.folder / f"{name}.csv")
-        columns = ["path", "true", "predicted", *(f"p_{c}" for c in CLASSES)]
+        columns = ["path", "true", "predicted", *(f"p_{c}" for c in CLASSES), "patient"]
         assert list(table.columns) == columns and len(table) == 12
-        assert table[columns[3:]].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+        assert table[columns[3:-1]].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
         if result:
             assert table["predicted"].tolist() == result.predictions["predicted"].tolist()
     history = pd.read_csv(run.folder / "history.csv")

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from xray_helpers.data.checks import CHECKS, Finding, Seen, place
+from xray_helpers.data.checks import CHECKS, Finding, Measured, Seen, measure, place
+from xray_helpers.data.checks.seen import labels
 from xray_helpers.data.layout import data_root, split_folders, task_folders
-from xray_helpers.data.pictures import PictureFile, UnreadablePicture, in_threads, open_picture
-from xray_helpers.data.table import TASK_CLASSES, rows, with_own_patients
+from xray_helpers.data.own_files import with_own_facts
+from xray_helpers.data.pictures import PictureFile, UnreadablePicture, in_threads
+from xray_helpers.data.table import COLUMNS, TASK_CLASSES, rows
+from xray_helpers.data.three import KINDS, rows_by_kind, with_small_validation_in_train
 
 __all__ = ["Audit", "Finding", "audit"]
 
@@ -87,10 +90,17 @@ def audit(root: Path, progress: str | None = None) -> Audit:
 def _look(root: Path, progress: str | None) -> Seen:
     """Read every picture file once: identical copies are decoded once."""
     folders = task_folders(root)
-    tables = [pd.DataFrame(columns=["path", "label", "split", "patient", "source", "folder"])]
+    tables = [pd.DataFrame(columns=[*COLUMNS, "folder"])]
+    kinds: dict[str, tuple[str, ...]] = {}
+    notes: list[str] = []
     for name, folder in folders.items():
-        tables.append(rows(folder, TASK_CLASSES["task2"]).assign(folder=name))
-    table = with_own_patients(pd.concat(tables, ignore_index=True), root)
+        table = rows(folder, TASK_CLASSES["task2"])
+        if name != "two" and (of_kind := _two_stage(folder)) is not None:
+            table, more = with_small_validation_in_train(of_kind)
+            kinds[name] = tuple(kind for kind in KINDS if (table["label"] == kind).any())
+            notes += more
+        tables.append(table.assign(folder=name))
+    table = with_own_facts(pd.concat(tables, ignore_index=True), root)
     hashes = list(in_threads(_hash, table["path"], None))
     first = dict(zip(reversed(hashes), reversed(table["path"].tolist()), strict=True))
     facts = dict(zip(first, in_threads(_facts, list(first.values()), progress), strict=True))
@@ -101,9 +111,22 @@ def _look(root: Path, progress: str | None) -> Seen:
         "reason": reasons,
     }
     for column in PictureFile.__dataclass_fields__:
-        columns[column] = [getattr(file, column, None) for file in files]
+        columns[column] = [
+            getattr(seen.file, column) if isinstance(seen, Measured) else None for seen in files
+        ]
     paths = [Path(path).relative_to(root).as_posix() for path in table["path"]]
-    return Seen(root, folders, table.assign(path=paths, **columns))
+    measured = {sha: seen for sha, seen in facts.items() if isinstance(seen, Measured)}
+    table = table.assign(path=paths, **columns)
+    return Seen(root, folders, table, measured, kinds, tuple(notes))
+
+
+def _two_stage(folder: Path) -> pd.DataFrame | None:
+    """The pictures of a folder that is laid out for `06_two_stage` alone, as Kermany's own is."""
+    sick = set(TASK_CLASSES["task2"]) - {"normal"}
+    if sick & labels(folder):
+        return None
+    table = rows_by_kind(folder)
+    return table if table["label"].nunique() > 1 else None
 
 
 def _hash(path: str) -> str:
@@ -115,9 +138,9 @@ def _hash(path: str) -> str:
         return path
 
 
-def _facts(path: str) -> PictureFile | UnreadablePicture:
+def _facts(path: str) -> Measured | UnreadablePicture:
     try:
-        return open_picture(Path(path))[0]
+        return measure(Path(path))
     except UnreadablePicture as error:
         return error
 
@@ -128,8 +151,10 @@ def _counts(seen: Seen) -> dict[str, dict[str, dict[str, int]]]:
         of_folder = seen.table[seen.table["folder"] == folder]
         counts[folder] = {}
         for split in split_folders(path):
-            labels = Counter(of_folder.loc[of_folder["split"] == split, "label"])
-            extra = [label for label in labels if label not in seen.classes(folder)]
+            of_split = Counter(of_folder.loc[of_folder["split"] == split, "label"])
+            if folder in seen.kinds and not of_split:
+                continue  # its few validation pictures count as train
+            extra = [label for label in of_split if label not in seen.classes(folder)]
             order = [*seen.classes(folder), *extra]
-            counts[folder][split] = {label: labels[label] for label in order}
+            counts[folder][split] = {label: of_split[label] for label in order}
     return counts

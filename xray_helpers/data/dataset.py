@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from xray_helpers.data.class_zip import is_class_data
 from xray_helpers.data.generate import is_generated, write_demo
-from xray_helpers.data.patients import class_files
 from xray_helpers.data.pictures import Unreadable, read_pictures, worker_count
 from xray_helpers.data.splits import add_validation, drop_leaks
 from xray_helpers.data.table import TASK_CLASSES, read_table
@@ -109,7 +109,7 @@ def find_source(
         KitError: the folder, or the one that a variable names, does not exist.
     """
     if smoke:
-        return _generated("smoke", seed, **SMOKE_PICTURES)
+        return generated_source(smoke=True, seed=seed)
     if data_dir != "auto":
         return _existing(resolve(data_dir), f"data_dir='{data_dir}'")
     for variable in ("XRAY_KERMANY", "XRAY_DATA") if task == TWO_STAGE else ("XRAY_DATA",):
@@ -119,7 +119,7 @@ def find_source(
     wanted = ("all",) if task == TWO_STAGE else ("two", "all")
     if all((usual / name).is_dir() for name in wanted):
         return _existing(usual, "data/")
-    return _generated("class", seed)
+    return generated_source(seed=seed)
 
 
 def _existing(root: Path, said: str) -> Source:
@@ -130,7 +130,12 @@ def _existing(root: Path, said: str) -> Source:
         )
     if is_generated(root):
         return Source(root, "generated", _GENERATED_NOTE)
-    return Source(root, "class" if _is_class_data(root) else "other")
+    return Source(root, "class" if is_class_data(root) else "other")
+
+
+def generated_source(*, smoke: bool = False, seed: int = 0) -> Source:
+    """Generated pictures, in the class's number or, for a smoke run, few; drawn where missing."""
+    return _generated("smoke", seed, **SMOKE_PICTURES) if smoke else _generated("class", seed)
 
 
 def _generated(name: str, seed: int, **options: int) -> Source:
@@ -144,12 +149,6 @@ _GENERATED_NOTE = (
     "Generated pictures: drawn by a program, for trying the notebooks out. "
     "The run is marked and is not a result to report."
 )
-
-
-def _is_class_data(root: Path) -> bool:
-    """Whether most files that the class's own zip has are here, by name."""
-    named = [file["path"] for file in class_files() if not file["path"].endswith(".ini")]
-    return sum((root / path).is_file() for path in named) > 0.9 * len(named)
 
 
 def load_data(

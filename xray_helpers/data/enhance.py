@@ -56,11 +56,16 @@ def crop(picture: np.ndarray) -> np.ndarray:
     Returns:
         A part of it, of the same type; the picture itself where there is no border.
     """
+    return picture[crop_box(picture)]
+
+
+def crop_box(picture: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns of a picture that `crop` leaves."""
     grey = picture if picture.ndim == 2 else picture.max(axis=-1)
     height, width = grey.shape
     top, bottom = _border(grey), _border(grey[::-1])
     left, right = _border(grey.T), _border(grey.T[::-1])
-    return picture[top : height - bottom, left : width - right]
+    return slice(top, height - bottom), slice(left, width - right)
 
 
 def _border(lines: np.ndarray) -> int:

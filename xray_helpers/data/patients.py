@@ -12,11 +12,8 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-import pandas as pd
-
-from xray_helpers.errors import KitError
-
-PATIENTS_FILE = "patients.csv"
+COVID_SOURCE = "covid-chestxray-dataset"
+KERMANY_SOURCE = "kermany"
 
 _KERMANY = re.compile(
     r"(?P<person>person\d+)_(?:bacteria|virus)(?:_\d+)+|(?:NORMAL2-)?(?P<normal>IM-\d+)(?:-\d+)+",
@@ -69,46 +66,14 @@ def patient_of(path: Path, split: str) -> str:
 
 
 def source_of(path: Path) -> str:
-    """Where a picture comes from: "class" (class zip or Kermany), "generated" or "other"."""
-    path = Path(path)
-    kermany = _KERMANY.fullmatch(path.stem) or _KERMANY_LATER.fullmatch(path.stem)
-    if path.name in _covid_patients() or kermany:
-        return "class"
-    return "generated" if _GENERATED.fullmatch(path.stem) else "other"
+    """The collection a picture comes from, by its file name.
 
-
-def read_patients_file(root: Path) -> dict[str, str]:
-    """The user's own `patients.csv` of a data folder: {file: patient}, empty when there is none.
-
-    Columns `file` (a name, or a path relative to `root`) and `patient`, nothing else.
-
-    Raises:
-        KitError: unreadable file, missing or unknown column, empty cell, a file with two patients.
+    "covid-chestxray-dataset" for the covid pictures of the class zip, "kermany" for that set's
+    names, old and later, "generated" for generated pictures, and "other" for any other name.
     """
-    path = Path(root) / PATIENTS_FILE
-    if not path.is_file():
-        return {}
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise KitError(
-            f"{path} cannot be read as comma-separated text; save it as UTF-8 with the columns "
-            "file,patient, or delete it."
-        ) from error
-    table.columns = [str(column).strip() for column in table.columns]
-    if sorted(table.columns) != ["file", "patient"]:
-        raise KitError(
-            f"{path} has the columns {', '.join(table.columns)}; it needs file and patient and "
-            "nothing else."
-        )
-    patients: dict[str, str] = {}
-    for line, row in enumerate(table.to_dict("records"), start=2):
-        file = row["file"].strip().replace("\\", "/").removeprefix("./")
-        patient = row["patient"].strip()
-        if not file or not patient:
-            raise KitError(f"{path}, line {line}, has an empty cell; fill it in or delete it.")
-        if patients.setdefault(file, patient) != patient:
-            raise KitError(
-                f"{path} gives {file} two patients, {patients[file]} and {patient}; keep one."
-            )
-    return patients
+    path = Path(path)
+    if path.name in _covid_patients():
+        return COVID_SOURCE
+    if _KERMANY.fullmatch(path.stem) or _KERMANY_LATER.fullmatch(path.stem):
+        return KERMANY_SOURCE
+    return "generated" if _GENERATED.fullmatch(path.stem) else "other"

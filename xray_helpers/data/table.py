@@ -15,7 +15,8 @@ from xray_helpers.data.layout import (
     subfolders,
     task_folders,
 )
-from xray_helpers.data.patients import PATIENTS_FILE, patient_of, read_patients_file, source_of
+from xray_helpers.data.own_files import with_own_facts
+from xray_helpers.data.patients import patient_of, source_of
 from xray_helpers.errors import KitError
 
 TASK_CLASSES: dict[str, tuple[str, ...]] = {
@@ -35,14 +36,16 @@ def read_table(root: Path, task: str) -> pd.DataFrame:
     pictures becomes the validation split; without one the table has none (see
     `splits.add_validation`). Class folders of other tasks are passed over, and pictures in
     subfolders of a class folder belong to the class. A `patients.csv` in `root` (columns file,
-    patient) overrules what file names say.
+    patient) overrules what file names say, and so does a `sources.csv` (columns file, source).
 
     Returns:
         Columns path (absolute, text), label, split ("train", "validation", "test"), patient,
-        source ("class", "generated", "other"); sorted by split, class and path in the class folder.
+        source ("covid-chestxray-dataset", "kermany", "generated", "other", or what sources.csv
+        says); sorted by split, class and path in the class folder.
 
     Raises:
-        KitError: an unknown task, a missing folder, a missing or empty class, a bad patients.csv.
+        KitError: an unknown task, a missing folder, a missing or empty class, a bad patients.csv or
+            sources.csv.
     """
     if task not in TASK_CLASSES:
         raise KitError(f"There is no task {task!r}; it is one of {', '.join(TASK_CLASSES)}.")
@@ -50,13 +53,13 @@ def read_table(root: Path, task: str) -> pd.DataFrame:
     folder = task_folder(root, task)
     table = rows(folder, TASK_CLASSES[task])
     _check_classes(table, folder, TASK_CLASSES[task])
-    return with_own_patients(table, root)
+    return with_own_facts(table, root)
 
 
 def rows(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
     """The table of a folder that holds train/ and test/, for these classes, unchecked.
 
-    Columns as in `read_table`, without the patients of a patients.csv.
+    Columns as in `read_table`, without what a patients.csv or a sources.csv says.
     """
     records = []
     for split, split_paths in split_folders(folder).items():
@@ -67,35 +70,6 @@ def rows(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
                         patient, source = patient_of(path, split), source_of(path)
                         records.append((str(path), label, split, patient, source))
     return pd.DataFrame(records, columns=list(COLUMNS), dtype="str")
-
-
-def with_own_patients(table: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """The table with the patients that a patients.csv in `root` gives.
-
-    Raises:
-        KitError: a bad patients.csv, or one that names a file which is nowhere below `root`.
-    """
-    patients = read_patients_file(root)
-    if not patients:
-        return table
-    paths = [Path(path) for path in table["path"]]
-    relative = [path.relative_to(root).as_posix() for path in paths]
-    names = [path.name for path in paths]
-    unused = patients.keys() - set(relative) - set(names)
-    if unused:
-        everywhere = [path for path in root.rglob("*") if path.is_file()]
-        unused -= {path.name for path in everywhere}
-        unused -= {path.relative_to(root).as_posix() for path in everywhere}
-    if unused:
-        raise KitError(
-            f"{root / PATIENTS_FILE} names {min(unused)}, which is no file in {root}; "
-            "correct the line or delete it."
-        )
-    own = [
-        patients.get(path, patients.get(name, patient))
-        for path, name, patient in zip(relative, names, table["patient"], strict=True)
-    ]
-    return table.assign(patient=pd.Series(own, index=table.index, dtype="str"))
 
 
 def task_folder(root: Path, task: str) -> Path:

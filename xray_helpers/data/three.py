@@ -18,8 +18,9 @@ from pathlib import Path
 import pandas as pd
 
 from xray_helpers.data.layout import SPLITS, data_root, files_below, found, split_folders
+from xray_helpers.data.own_files import with_own_facts
 from xray_helpers.data.patients import patient_of, source_of
-from xray_helpers.data.table import COLUMNS, task_folder, with_own_patients
+from xray_helpers.data.table import COLUMNS, task_folder
 from xray_helpers.errors import KitError
 
 TASK = "two_stage"
@@ -52,6 +53,8 @@ _BY_FOLDER = {
     "pneumonia": _INFECTED,
     "infected": _INFECTED,
 }
+KINDS = (HEALTHY, "pneumonia_bac", "pneumonia_vir", "covid", OTHER, _INFECTED)
+"""What `rows_by_kind` calls a picture, in the order in which classes are listed."""
 _BY_NAME = {"bacteria": "pneumonia_bac", "virus": "pneumonia_vir"}
 # person1_virus_6 and, in the set's later edition, VIRUS-9815549-0001.
 _KERMANY = re.compile(r"(?:person\d+_)?(bacteria|virus)(?:[_-]\d+)+", re.IGNORECASE)
@@ -65,7 +68,8 @@ def read_three(root: Path) -> tuple[pd.DataFrame, tuple[str, str, str], list[str
     """The pictures of the two-stage task, a row each, in an order that never changes.
 
     A `val/` with fewer than `FEWEST_VALIDATION` pictures of a class is too small to choose the
-    best epoch by: its pictures go back to train. A `patients.csv` in `root` overrules file names.
+    best epoch by: its pictures go back to train. A `patients.csv` and a
+    `sources.csv` in `root` overrule file names.
 
     Returns:
         The table, as `read_table` gives it; the classes (healthy, other, target); what the
@@ -76,19 +80,19 @@ def read_three(root: Path) -> tuple[pd.DataFrame, tuple[str, str, str], list[str
     """
     root = data_root(root)
     folder = task_folder(root, TASK)
-    table = _all_rows(folder)
+    table = rows_by_kind(folder)
     table, notes = _named_by_their_files(table)
     table, classes = _three_classes(table, folder)
     _check_classes(table, classes, folder)
-    table, more = _with_small_validation_in_train(table)
+    table, more = with_small_validation_in_train(table)
     order = [*SPLITS, *classes]
     table = table.sort_values(
         ["split", "label"], key=lambda column: column.map(order.index), kind="stable"
     ).reset_index(drop=True)
-    return with_own_patients(table, root), classes, notes + more
+    return with_own_facts(table, root), classes, notes + more
 
 
-def _all_rows(folder: Path) -> pd.DataFrame:
+def rows_by_kind(folder: Path) -> pd.DataFrame:
     """Every picture below the split folders whose kind is known, `label` being its kind."""
     records = []
     for split, split_paths in split_folders(folder).items():
@@ -172,7 +176,7 @@ def _check_classes(table: pd.DataFrame, classes: tuple[str, ...], folder: Path) 
                 raise KitError(f"{where} has no picture of {label} ({found(where)}); {_WANTED}.")
 
 
-def _with_small_validation_in_train(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def with_small_validation_in_train(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The table with the pictures of a small val/ in train, and a sentence that says so."""
     small = table["split"] == "validation"
     counts = table[small].groupby("label").size().reindex(table["label"].unique(), fill_value=0)

@@ -5,11 +5,14 @@ to go by than there is. Here whole patients are drawn with replacement (Field an
 J. R. Stat. Soc. B 69:369; the percentile interval: Efron and Tibshirani 1993, chapter 13).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+_BLOCK = 1_000_000  # weights that are worked on at once, 8 MB an array
 
 
 def resample_weights(groups: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -46,3 +49,40 @@ def percentile_interval(values: ArrayLike) -> tuple[float, float]:
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def several_patients(patients: ArrayLike | None) -> int | None:
+    """The number of patients; None where each has one picture, or where none is known."""
+    if patients is None:
+        return None
+    number = len(np.unique(np.asarray(patients)))
+    return number if number < len(np.asarray(patients)) else None
+
+
+def with_resamples(n: int, patients: ArrayLike | None) -> np.ndarray:
+    """How often each of n pictures counts: in the first row once, below as `resample_weights` says.
+
+    What is computed from these is the figure itself and, behind it, its values over the resamples.
+
+    Returns:
+        int64 (1 + RESAMPLES, n).
+    """
+    groups = np.arange(n) if patients is None else patients
+    return np.vstack([np.ones((1, n), np.int64), resample_weights(groups)])
+
+
+def in_blocks(
+    compute: Callable[[np.ndarray], dict[str, np.ndarray]], weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """`compute` for all rows of the weights, a block of rows at a time, to keep memory small.
+
+    Args:
+        compute: weights float64 (rows, n) -> name -> array (rows, …).
+        weights: (B, n).
+
+    Returns:
+        Name -> array (B, …).
+    """
+    blocks = np.array_split(weights, max(1, -(-weights.size // _BLOCK)))
+    parts = [compute(block.astype(np.float64)) for block in blocks]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,12 +1,10 @@
 """Two classifiers in a row, scored as one classifier of three classes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from xray_helpers.data import Dataset
 from xray_helpers.data.stages import INFECTED, first_stage
@@ -53,10 +51,11 @@ def evaluate_cascade(
             "true": names[labels],
             "predicted": names[numbers],
             **{f"p_{name}": shares[:, i] for i, name in enumerate(data.classes)},
+            "patient": stage_1.predictions["patient"],
         }
     )
     own = np.clip(shares[np.arange(len(labels)), labels], _SMALLEST, 1)
-    return Evaluation(data.classes, predictions, float(-np.log(own).mean()), meaning)
+    return Evaluation(data.classes, predictions, float(-np.log(own).mean()), meaning, split)
 
 
 def routed(p_infected: np.ndarray, p_target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,41 +98,7 @@ def stage_scores(results: Mapping[str, Evaluation]) -> pd.DataFrame:
             "precision": wilson(found, found + false_alarms),
             "recall": wilson(found, found + missed),
         }
-        rows += [{"pictures": name, "metric": m} | s.as_dict() for m, s in scores.items()]
+        for metric, one in scores.items():
+            ends = {"value": one.value, "low": one.low, "high": one.high, "n": one.n}
+            rows.append({"pictures": name, "metric": metric, **ends})
     return pd.DataFrame(rows)
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Two classifiers on the same n pictures: how many both get right, only one, or neither.
-
-    `p` is that of McNemar's exact test: how likely so uneven a number of pictures that only one
-    gets right is if both are equally good.
-    """
-
-    both: int
-    first_only: int
-    second_only: int
-    neither: int
-    p: float
-
-
-def paired(first: Evaluation, second: Evaluation) -> Paired:
-    """Compare two classifiers picture by picture, which tells more than their two intervals.
-
-    Raises:
-        ValueError: they were not evaluated on the same pictures in the same order.
-    """
-    one, two = first.predictions, second.predictions
-    if not one["path"].equals(two["path"]):
-        raise ValueError("The two evaluations are not of the same pictures.")
-    right_1, right_2 = one["true"] == one["predicted"], two["true"] == two["predicted"]
-    first_only, second_only = int((right_1 & ~right_2).sum()), int((right_2 & ~right_1).sum())
-    alone = first_only + second_only
-    return Paired(
-        both=int((right_1 & right_2).sum()),
-        first_only=first_only,
-        second_only=second_only,
-        neither=int((~right_1 & ~right_2).sum()),
-        p=float(binomtest(first_only, alone).pvalue) if alone else 1.0,
-    )

@@ -1,22 +1,75 @@
-"""Features of a layer in two dimensions, and how well they part the classes before that."""
+"""Features of a layer, and the same in two dimensions: t-SNE and PCA."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-from sklearn.metrics import silhouette_score
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
+from xray_helpers.data import Dataset
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.metrics import Estimate, wilson
+from xray_helpers.evaluation.cut import values_at
 from xray_helpers.models.graph import trace
-from xray_helpers.training.boundary import split_model
-from xray_helpers.training.features import frozen_outputs, head_output, model_outputs
+from xray_helpers.training.boundary import outputs_of, split_model
 
-NEIGHBOURS = 5
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a layer says about pictures, with what is known of them: place i is the same picture.
+
+    Attributes:
+        values: float32 (n, features).
+        labels: class names, str (n,).
+        patients: their patients, str (n,).
+        rows: their rows in the data's table, int64 (n,).
+        test: which are test pictures, bool (n,).
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+    patients: np.ndarray
+    rows: np.ndarray
+    test: np.ndarray
+
+
+def split_features(
+    model: keras.Model,
+    data: Dataset,
+    split: str | Sequence[str] = "train",
+    layer: str = "feature_dense",
+) -> Features:
+    """`embed` of a split's pictures, with their labels and patients from the same rows.
+
+    Taking them together is what keeps a figure from showing one picture's label at another's
+    point.
+
+    Args:
+        model: any functional or sequential Keras model.
+        data: the pictures.
+        split: "train", "validation" or "test", or several, which are put one behind the other.
+        layer: as for `embed`.
+
+    Raises:
+        KitError: the model has no such layer, or its layers cannot be seen.
+    """
+    splits = [split] if isinstance(split, str) else list(split)
+    parts = {name: data.rows(name) for name in splits}
+    # One split at a time: those that the model was trained and scored on are in the cache.
+    values = [embed(model, data.pictures[rows], layer) for rows in parts.values() if len(rows)]
+    rows = np.concatenate(list(parts.values()))
+    if not values:
+        raise KitError(f"There is no picture in {' and '.join(splits)}; name another split.")
+    table = data.table.iloc[rows]
+    return Features(
+        np.concatenate(values),
+        table["label"].to_numpy(str),
+        table["patient"].to_numpy(str),
+        rows,
+        (table["split"] == "test").to_numpy(bool),
+    )
 
 
 def embed(model: keras.Model, pictures: np.ndarray, layer: str = "feature_dense") -> np.ndarray:
@@ -32,20 +85,16 @@ def embed(model: keras.Model, pictures: np.ndarray, layer: str = "feature_dense"
     """
     split = split_model(model)
     graph = split.graph or trace(model)
-    outputs = [t for t in keras.tree.flatten(graph.find(layer).outputs)][:1]
-    try:
-        if split.frozen is None:
-            raise ValueError("nothing is frozen")
-        tail = graph.model(split.boundary, outputs)
-    except ValueError:  # the layer lies inside the frozen part
-        (features,) = model_outputs(graph.model(graph.inputs, outputs), pictures, progress=layer)
-    else:
-        features = head_output(tail, frozen_outputs(split.frozen, pictures))
+    outputs = outputs_of([graph.find(layer)])[:1]
+    (features,) = values_at(graph, split, outputs, pictures, layer)
     return np.asarray(features, np.float32).reshape(len(pictures), -1)
 
 
-def _standard(features: np.ndarray, most: int = 50) -> np.ndarray:
-    """Features of equal spread, then their `most` principal components: what t-SNE starts from."""
+def standard(features: np.ndarray, most: int = 50) -> np.ndarray:
+    """Features of equal spread, then their `most` principal components: what t-SNE starts from.
+
+    float64 (n, min(most, n, features)).
+    """
     scaled = StandardScaler().fit_transform(np.asarray(features, np.float64))
     most = min(most, *scaled.shape)
     # Without any spread the share that each component explains is 0 / 0.
@@ -57,15 +106,32 @@ def tsne(features: np.ndarray, perplexity: float = 30.0, seed: int = 42) -> np.n
     """t-SNE of features (n, d): (n, 2) float64, row i is picture i.
 
     Each feature is scaled to unit spread and the first 50 principal components are taken first,
-    as van der Maaten and Hinton (2008) advise. Perplexity is lowered to (n - 1) / 3 where there
-    are too few pictures, see `fitting_perplexity`. Where all pictures have the same features, as
-    behind a layer that starts from zeros, all lie at the origin.
+    as van der Maaten and Hinton (2008) advise; the points start from the first two (Kobak and
+    Berens 2019: large-scale order is kept better so). Perplexity is lowered to (n - 1) / 3 where
+    there are too few pictures, see `fitting_perplexity`. Where all pictures have the same
+    features, as behind a layer that starts from zeros, all lie at the origin.
     """
-    perplexity = fitting_perplexity(perplexity, len(features))
-    points = _standard(features)
+    return _tsne(standard(features), perplexity, seed, "pca")
+
+
+def tsne_seeds(
+    features: np.ndarray, perplexity: float = 30.0, seeds: Sequence[int] = (0, 1, 2, 3)
+) -> list[np.ndarray]:
+    """The same t-SNE from several random starts: a cloud (n, 2) for each seed.
+
+    `tsne` starts from principal components, where the seed changes next to nothing and hides how
+    much of the picture is chance. Here the points start anywhere. What all clouds show is in the
+    features; what only one shows is not. `neighbours_kept` puts a number to it.
+    """
+    points = standard(features)
+    return [_tsne(points, perplexity, seed, "random") for seed in seeds]
+
+
+def _tsne(points: np.ndarray, perplexity: float, seed: int, start: str) -> np.ndarray:
+    perplexity = fitting_perplexity(perplexity, len(points))
     if not points.any():  # scikit-learn's t-SNE would take the whole process down
-        return np.zeros((len(features), 2))
-    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
+        return np.zeros((len(points), 2))
+    return TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(points)
 
 
 def fitting_perplexity(perplexity: float, pictures: int) -> float:
@@ -89,39 +155,3 @@ def pca(features: np.ndarray) -> tuple[np.ndarray, float]:
     with np.errstate(invalid="ignore"):
         points = model.fit_transform(scaled)
     return points, float(model.explained_variance_ratio_.sum())
-
-
-def separation(features: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """How well the classes part in feature space (not on the picture, where distances mislead).
-
-    Args:
-        features: (n, d).
-        labels: (n,).
-
-    Returns:
-        `silhouette` (-1 to 1; 0: classes overlap; float) and `neighbours` (an `Estimate`: share
-        of pictures whose class is the most frequent one among its 5 nearest other pictures).
-        Both after scaling and 50 principal components. Several pictures of one patient lie close
-        together, so with many of them the interval is too narrow.
-    """
-    points = _standard(features)
-    labels = np.asarray(labels)
-    return {
-        "silhouette": float(silhouette_score(points, labels)),
-        "neighbours": _neighbour_accuracy(points, labels),
-    }
-
-
-def _neighbour_accuracy(points: np.ndarray, labels: np.ndarray) -> Estimate:
-    """Leave-one-out accuracy of the nearest neighbours."""
-    k = min(NEIGHBOURS, len(points) - 1)
-    classes, numbers = np.unique(labels, return_inverse=True)
-    near = (
-        KNeighborsClassifier(k)
-        .fit(points, numbers)
-        .kneighbors(return_distance=False)  # without arguments: a point is not its own neighbour
-    )
-    votes = np.stack([np.bincount(numbers[row], minlength=len(classes)) for row in near])
-    # Where two classes have as many neighbours, the nearest one decides.
-    votes = votes + 0.5 * np.eye(len(classes))[numbers[near[:, 0]]]
-    return wilson(int((votes.argmax(axis=1) == numbers).sum()), len(numbers))

@@ -1,33 +1,119 @@
 """The floor: what a model scores that has not looked at a lung.
 
-Ten numbers tell how a picture was made, not what it shows. Where they tell the classes apart,
-so can a network, without having learnt anything about disease. A model is worth something by
-what it scores above this floor.
+Two small classifiers say how much the pictures give away beside what they show. One sees ten
+numbers that tell how a picture was made: its size, file mode, borders and brightness. The other
+sees a thumbnail of 14x14 grey pixels, in which no doctor could find a pneumonia. Where they tell
+the classes apart, so can a network, without having learnt anything about disease. A model is
+worth something by what it scores above this floor.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-SIDE = 224  # the grey picture is measured at this width and height
-STRIP = 8  # columns or rows that count as border
-NAMES = (
-    "width",
-    "height",
-    "width / height",
-    "mode is L",
-    "mode is RGBA",
-    "file is PNG",
-    "mean",
-    "standard deviation",
-    "mean of the left and right 8 columns",
-    "mean of the top and bottom 8 rows",
-)
+from xray_helpers.data import Dataset
+from xray_helpers.data.file_numbers import NAMES, SIDE, file_numbers, grey_square
+from xray_helpers.data.pictures import in_threads
+from xray_helpers.errors import KitError
+from xray_helpers.evaluation.metrics import Estimate, accuracy
+from xray_helpers.paths import below
+
+STEP = 16  # each 16th pixel of each 16th row is a thumbnail's
+FLOORS = {
+    "numbers": "floor: size, mode, border, brightness",
+    "thumbnails": "floor: 14×14 thumbnails",
+}
+"""What the two floors are called in records, and in tables and figures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Floors:
+    """What both floors say of the test pictures.
+
+    Attributes:
+        predictions: a row a test picture: path (below the data folder), true, numbers,
+            thumbnails (the class that each floor calls it), patient.
+        scores: floor -> its test accuracy.
+    """
+
+    predictions: pd.DataFrame
+    scores: dict[str, Estimate]
+
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """The `floor` section of `run.json`."""
+        return {
+            name: {k: getattr(score, k) for k in ("value", "low", "high", "n")}
+            for name, score in self.scores.items()
+        }
+
+
+def floors(data: Dataset, progress: str | None = "Measuring the floor") -> Floors:
+    """Fit both floors on all train and validation pictures and score them on the test pictures.
+
+    The validation pictures are trained on too, since nothing is chosen on them: the floors have
+    no epochs and no settings.
+
+    Args:
+        data: of any task; the files are read again, as they lie on disk.
+        progress: text of the progress bar; None for none.
+
+    Raises:
+        KitError: a file cannot be read any more.
+    """
+    rows = {split: data.rows(split) for split in ("train", "validation", "test")}
+    fitted, test = np.concatenate([rows["train"], rows["validation"]]), rows["test"]
+    both = np.concatenate([fitted, test])
+    paths = data.table["path"].iloc[both].tolist()
+    true = data.table["label"].to_numpy(str)
+    patients = data.table["patient"].astype(str).to_numpy()[test]
+    predicted = {}
+    for name, features in floor_inputs(paths, progress).items():
+        model = floor_model(name).fit(features[: len(fitted)], true[fitted])
+        predicted[name] = model.predict(features[len(fitted) :])
+    predictions = pd.DataFrame(
+        {
+            "path": [below(path, data.source.root) for path in paths[len(fitted) :]],
+            "true": true[test],
+            **predicted,
+            "patient": patients,
+        }
+    )
+    scores = {name: accuracy(true[test], called, patients) for name, called in predicted.items()}
+    return Floors(predictions, scores)
+
+
+def floor_inputs(paths: Sequence[Path | str], progress: str | None = None) -> dict[str, np.ndarray]:
+    """What the floors see of n pictures: "numbers", (n, 10), and "thumbnails", (n, 196), float64.
+
+    Each file is read once, in parallel threads.
+
+    Raises:
+        KitError: a file cannot be read.
+    """
+    seen = list(in_threads(_look, [Path(path) for path in paths], progress))
+    numbers, thumbnails = zip(*seen, strict=True) if seen else ((), ())
+    side = len(range(0, SIDE, STEP))
+    return {
+        "numbers": np.array(numbers, np.float64).reshape(-1, len(NAMES)),
+        "thumbnails": np.array(thumbnails, np.float64).reshape(-1, side * side),
+    }
+
+
+def floor_model(name: str = "numbers") -> Pipeline:
+    """The classifier of a floor, not yet fitted: standardised, then logistic regression.
+
+    That on thumbnails has more numbers than there are pictures, and so a stronger penalty
+    (C = 0.01 in place of 1).
+    """
+    penalty = 0.01 if name == "thumbnails" else 1.0
+    return make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=5000))
 
 
 def ten_numbers(path: Path) -> np.ndarray:
@@ -36,23 +122,23 @@ def ten_numbers(path: Path) -> np.ndarray:
     Width, height and mode are those of the file as it lies on disk. The last four are measured,
     0 to 255, on the picture in grey, resized to 224x224 with Pillow's bilinear filter.
     """
-    with Image.open(path) as picture:
-        width, height = picture.size
-        mode, kind = picture.mode, picture.format
-        grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    values = np.asarray(grey, dtype=np.float64)
-    sides = np.concatenate([values[:, :STRIP], values[:, -STRIP:]], axis=1)
-    ends = np.concatenate([values[:STRIP], values[-STRIP:]])
-    made = [width, height, width / height, mode == "L", mode == "RGBA", kind == "PNG"]
-    seen = [values.mean(), values.std(), sides.mean(), ends.mean()]
-    return np.array(made + seen, dtype=np.float64)
+    return _look(path)[0]
 
 
 def floor_features(paths: Iterable[Path]) -> np.ndarray:
     """The ten numbers of n pictures, float64 (n, 10)."""
-    return np.array([ten_numbers(path) for path in paths]).reshape(-1, len(NAMES))
+    return floor_inputs(list(paths))["numbers"]
 
 
-def floor_model() -> Pipeline:
-    """The classifier of the floor, not yet fitted: standardised, then logistic regression."""
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
+def _look(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The ten numbers, (10,), and the thumbnail, (196,), of one picture, float64."""
+    try:
+        with Image.open(path) as picture:
+            size, mode, kind = picture.size, picture.mode, picture.format
+            grey = grey_square(picture)
+    except OSError as error:
+        raise KitError(
+            f"{path} cannot be read any more ({error}); put it back and load the data again."
+        ) from error
+    thumbnail = grey[::STEP, ::STEP].astype(np.float64).ravel()
+    return file_numbers(size, mode, kind or "", grey), thumbnail

@@ -1,68 +1,63 @@
-"""Shares of pictures, each with the number it is of and a 95 % interval."""
+"""All figures of a classifier, each with the number of pictures it is of and a 95 % interval.
 
-from dataclasses import asdict, dataclass
+| metric | of a class | interval |
+|---|---|---|
+| accuracy | (of all classes) the share of pictures whose class is right | Wilson |
+| precision | of the pictures called so, the share that is | Wilson |
+| recall | of the pictures that are so, the share that is found (also: sensitivity) | Wilson |
+| specificity | of the pictures that are not so, the share that is not called so | Wilson |
+| f1 | the harmonic mean of precision and recall | bootstrap |
+| auc | area under the ROC curve, the class against the rest | bootstrap |
+| average_precision | area under the precision-recall curve, likewise | bootstrap |
+
+A Wilson interval takes pictures for independent. Where some patient has several of the pictures
+that a figure is of, the bootstrap over patients stands beside it. With few patients, and near 0
+and 1, a bootstrap interval tends to be too narrow: of the two, believe the wider one.
+
+Macro averages are the mean over the classes that have pictures, all with the same
+weight; a class that is never called counts in the macro precision as 0. (The macro recall is also
+known as balanced accuracy.)
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
-CONFIDENCE = 0.95
+from xray_helpers.evaluation.areas import average_precision, divide, roc_auc
+from xray_helpers.evaluation.bootstrap import (
+    in_blocks,
+    resample_weights,
+    several_patients,
+    with_resamples,
+)
+from xray_helpers.evaluation.estimate import ByPatient, Estimate, beside, bootstrapped, wilson
+
+__all__ = [
+    *("ByPatient", "Estimate", "accuracy", "all_metrics", "class_scores", "confusion_matrix"),
+    *("metric_table", "metric_text", "wilson"),
+]
+
+METRICS = ("precision", "recall", "specificity", "f1", "auc", "average_precision")
+SHARES = METRICS[:3]  # those with a Wilson interval
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A share and how sure one can be of it.
+def accuracy(
+    true: np.ndarray, predicted: np.ndarray, patients: np.ndarray | None = None
+) -> Estimate:
+    """Share of pictures whose class is right.
 
-    Attributes:
-        value: the share, 0 to 1; NaN where n is 0.
-        low, high: 95 % Wilson interval.
-        n: the number of pictures it is a share of.
+    Args:
+        true, predicted: label numbers, (n,).
+        patients: the patient of each picture, (n,); None: each has one picture.
     """
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        """For instance `0.750 (27/36, 95 % interval 0.589 to 0.862)`."""
-        if self.n == 0:
-            return "not defined (no pictures)"
-        return (
-            f"{self.value:.3f} ({round(self.value * self.n)}/{self.n}, "
-            f"95 % interval {self.low:.3f} to {self.high:.3f})"
-        )
-
-    def as_dict(self) -> dict[str, float]:
-        """As in `run.json`."""
-        return asdict(self)
-
-
-def wilson(hits: int, n: int) -> Estimate:
-    """A share with its Wilson score interval (Wilson 1927, J. Am. Stat. Assoc. 22:209).
-
-    Unlike value ± 2 standard errors it stays within 0 to 1 and is honest for small n: 18 of 18 is
-    0.824 to 1, not "exactly 1".
-
-    Raises:
-        ValueError: not 0 <= hits <= n.
-    """
-    if not 0 <= hits <= n:
-        raise ValueError(f"{hits} hits of {n} are not possible.")
-    if n == 0:
-        return Estimate(float("nan"), 0.0, 1.0, 0)
-    z = norm.ppf(0.5 + CONFIDENCE / 2)
-    share = hits / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    low = 0.0 if hits == 0 else float(centre - half)
-    high = 1.0 if hits == n else float(centre + half)
-    return Estimate(share, low, high, int(n))
-
-
-def accuracy(true: np.ndarray, predicted: np.ndarray) -> Estimate:
-    """Share of pictures whose class is right; `true` and `predicted` are (n,) label numbers."""
-    return wilson(int(np.sum(np.asarray(true) == np.asarray(predicted))), len(true))
+    right = np.asarray(true) == np.asarray(predicted)
+    share = wilson(int(right.sum()), len(right))
+    number = several_patients(patients)
+    if number is None:
+        return share
+    weights = resample_weights(patients)
+    return beside(share, (weights @ right) / weights.sum(axis=1), number)
 
 
 def confusion_matrix(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -73,17 +68,134 @@ def confusion_matrix(true: np.ndarray, predicted: np.ndarray, classes: int) -> n
 
 
 def class_scores(matrix: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
-    """Precision and recall of each class, with intervals.
-
-    Precision: of the pictures called so, the share that is. Recall: of the pictures that are so,
-    the share that is found.
+    """Precision and recall of each class, with Wilson intervals.
 
     Returns:
         Columns class, metric ("precision", "recall"), value, low, high, n.
     """
     rows = []
     for i, label in enumerate(classes):
-        hits = int(matrix[i, i])
         for metric, n in (("precision", matrix[:, i].sum()), ("recall", matrix[i].sum())):
-            rows.append({"class": label, "metric": metric, **wilson(hits, int(n)).as_dict()})
+            share = wilson(int(matrix[i, i]), int(n))
+            ends = {"value": share.value, "low": share.low, "high": share.high, "n": share.n}
+            rows.append({"class": label, "metric": metric, **ends})
     return pd.DataFrame(rows)
+
+
+def all_metrics(
+    true: np.ndarray,
+    predicted: np.ndarray,
+    scores: np.ndarray,
+    classes: tuple[str, ...],
+    patients: np.ndarray | None = None,
+) -> dict[tuple[str, str], Estimate]:
+    """Every figure of the table above.
+
+    Args:
+        true, predicted: label numbers, (n,).
+        scores: the probability or score of each class, (n, classes). Only their order counts; of
+            two classes only the second's, so that both have the same AUC.
+        classes: their names.
+        patients: the patient of each picture, (n,); None: each has one picture.
+
+    Returns:
+        (metric, class) -> the figure; the class is "all" for the accuracy, "macro" for averages.
+        A figure that is not defined (of a class without pictures, or the precision of one that is
+        never called) is NaN, its n 0.
+    """
+    true, predicted, scores = np.asarray(true), np.asarray(predicted), np.asarray(scores)
+    if len(classes) == 2:
+        scores = np.stack([-scores[:, 1], scores[:, 1]], axis=1)
+    counts = confusion_matrix(true, predicted, len(classes))
+    present = counts.sum(axis=1) > 0
+    # Row 0 is the figure itself, the rows below its values over the resamples.
+    values = in_blocks(
+        lambda weights: _values(true, predicted, scores, present, weights),
+        with_resamples(len(true), patients),
+    )
+    shares = _shares(counts)
+    everyone = several_patients(patients)
+    found = {("accuracy", "all"): accuracy(true, predicted, patients)}
+    for metric in METRICS:
+        for place, label in enumerate(classes):
+            value, resampled = values[metric][0, place], values[metric][1:, place]
+            some = _involved(metric, true == place, predicted == place)
+            number = None if patients is None else several_patients(np.asarray(patients)[some])
+            if metric in SHARES:
+                share = wilson(*(int(count[place]) for count in shares[metric]))
+                found[metric, label] = beside(share, resampled, number)
+            else:
+                found[metric, label] = bootstrapped(value, resampled, int(some.sum()), number)
+        average = values[f"{metric}_macro"]
+        found[metric, "macro"] = bootstrapped(average[0], average[1:], len(true), everyone)
+    return found
+
+
+def _involved(metric: str, is_so: np.ndarray, called: np.ndarray) -> np.ndarray:
+    """Which pictures a figure of a class is of, bool (n,)."""
+    some = {"precision": called, "recall": is_so, "specificity": ~is_so, "f1": is_so | called}
+    return some.get(metric, np.ones(len(is_so), bool))
+
+
+def _shares(counts: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Hits, and what they are of, from counts (…, classes, classes); each (…, classes)."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    is_so, called = counts.sum(axis=-1), counts.sum(axis=-2)
+    others = is_so.sum(axis=-1, keepdims=True) - is_so
+    return {
+        "precision": (hits, called),
+        "recall": (hits, is_so),
+        "specificity": (others - (called - hits), others),
+        "f1": (2 * hits, is_so + called),
+    }
+
+
+def _values(
+    true: np.ndarray,
+    predicted: np.ndarray,
+    scores: np.ndarray,
+    present: np.ndarray,
+    weights: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Metric -> (B, classes), and `<metric>_macro` -> (B,), for weights (B, n)."""
+    classes = scores.shape[1]
+    cells = np.eye(classes**2)[true * classes + predicted]  # (n, classes²), a one each row
+    counts = (weights @ cells).reshape(-1, classes, classes)
+    values = {name: divide(*share) for name, share in _shares(counts).items()}
+    # scikit-learn has an F1 of 0 for a class without pictures that is called all the same.
+    nobody = counts.sum(axis=2) == 0
+    values["f1"] = np.where(nobody, np.nan, values["f1"])
+    for name, area in (("auc", roc_auc), ("average_precision", average_precision)):
+        of_class = [area(true == place, scores[:, place], weights) for place in range(classes)]
+        values[name] = np.stack(of_class, axis=1)
+    macros = {}
+    for name in METRICS:
+        full = values[name]
+        if name == "precision":  # of a class that is never called, with pictures or without
+            full = np.where(nobody, np.nan, np.nan_to_num(full))
+        macros[f"{name}_macro"] = full[:, present].mean(axis=1)
+    return values | macros
+
+
+def metric_table(found: Mapping[tuple[str, str], Estimate]) -> pd.DataFrame:
+    """What `all_metrics` gives, a row a figure.
+
+    Returns:
+        Columns class, metric, value, low, high, n, method, patient_low, patient_high, patients;
+        the last three are missing where each patient has one picture.
+    """
+    nothing = ByPatient(np.nan, np.nan, 0)
+    rows = []
+    for (metric, label), one in found.items():
+        by = one.by_patient or nothing
+        row = {"class": label, "metric": metric, "value": one.value, "low": one.low}
+        row |= {"high": one.high, "n": one.n, "method": one.method}
+        row |= {"patient_low": by.low, "patient_high": by.high, "patients": by.patients or None}
+        rows.append(row)
+    return pd.DataFrame(rows).astype({"patients": "Int64"})
+
+
+def metric_text(found: Mapping[tuple[str, str], Estimate]) -> pd.DataFrame:
+    """What `all_metrics` gives, in words: columns metric, class, value (text)."""
+    rows = [(metric.replace("_", " "), label, str(one)) for (metric, label), one in found.items()]
+    return pd.DataFrame(rows, columns=["metric", "class", "value"])

@@ -1,7 +1,7 @@
 """What a model says about the pictures of a split, and how often it is right."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -10,7 +10,15 @@ import pandas as pd
 
 from xray_helpers.data import Dataset
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.metrics import Estimate, accuracy, class_scores, confusion_matrix
+from xray_helpers.evaluation.calibration import Calibration, calibrate, no_calibration
+from xray_helpers.evaluation.metrics import (
+    Estimate,
+    accuracy,
+    all_metrics,
+    class_scores,
+    confusion_matrix,
+    metric_table,
+)
 from xray_helpers.models.output import (
     P_COLUMNS,
     Meaning,
@@ -18,6 +26,7 @@ from xray_helpers.models.output import (
     output_meaning,
     predicted_classes,
 )
+from xray_helpers.paths import below
 from xray_helpers.training.batches import targets_for
 from xray_helpers.training.boundary import split_model
 from xray_helpers.training.features import frozen_outputs, head_output, model_outputs
@@ -31,23 +40,58 @@ class Evaluation:
         classes: names of the classes.
         predictions: a row a picture: path (below the data folder), true, predicted, and a column
             `p_<class>` with the probability of each class. Of a hinge model these are the logistic
-            function of its margin: the class is right, but 0.9 does not mean 9 of 10.
+            function of its margin: the class is right, but 0.9 does not mean 9 of 10. The last
+            column is patient; where it is missing, as in older records, each picture counts as a
+            patient of its own.
         loss: mean loss, with what L2 adds; None for a model that was not compiled.
         meaning: what the model's own numbers are: "probability", "logit" or "margin".
+        split: whose pictures: "train", "validation" or "test". What does not say counts as test,
+            on which nothing may be chosen.
     """
 
     classes: tuple[str, ...]
     predictions: pd.DataFrame
     loss: float | None
     meaning: Meaning = "probability"
+    split: str = "test"
 
     def _numbers(self, column: str) -> np.ndarray:
         return self.predictions[column].map(self.classes.index).to_numpy(np.int64)
 
     @property
+    def patients(self) -> np.ndarray:
+        """The patient of each picture, text (n,)."""
+        column = "patient" if "patient" in self.predictions else "path"
+        return self.predictions[column].to_numpy(str)
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The `p_` columns, float64 (n, classes)."""
+        return self.predictions[[f"p_{c}" for c in self.classes]].to_numpy(np.float64)
+
+    @property
     def accuracy(self) -> Estimate:
         """Share of pictures whose class is right."""
-        return accuracy(self._numbers("true"), self._numbers("predicted"))
+        return accuracy(self._numbers("true"), self._numbers("predicted"), self.patients)
+
+    @cached_property
+    def estimates(self) -> dict[tuple[str, str], Estimate]:
+        """Every figure by metric and class, see `metrics.all_metrics`."""
+        true, predicted = self._numbers("true"), self._numbers("predicted")
+        return all_metrics(true, predicted, self.scores, self.classes, self.patients)
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Every figure, a row each, see `metrics.metric_table`."""
+        return metric_table(self.estimates)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """How far the probabilities can be taken at their word; of margins only why they cannot."""
+        if self.meaning == "margin":
+            return no_calibration(f"No calibration: the columns p_ hold the {self.p_columns}.")
+        true, predicted = self._numbers("true"), self._numbers("predicted")
+        return calibrate(true, predicted, self.scores, self.classes, self.patients)
 
     @property
     def confusion(self) -> np.ndarray:
@@ -64,8 +108,7 @@ class Evaluation:
     @property
     def probability(self) -> np.ndarray:
         """The `p_` column of the predicted class of each picture, (n,); see `p_columns`."""
-        shares = self.predictions[[f"p_{c}" for c in self.classes]].to_numpy()
-        return shares[np.arange(len(shares)), self._numbers("predicted")]
+        return self.scores[np.arange(len(self.predictions)), self._numbers("predicted")]
 
     @property
     def p_columns(self) -> str:
@@ -78,17 +121,27 @@ class Evaluation:
         return "score (no probability)" if self.meaning == "margin" else "probability"
 
     def figures(self) -> dict[str, Any]:
-        """The `test` section of `run.json`."""
-        rows = self.class_scores.to_dict("records")
-        scores = {
-            f"{row['metric']}_{row['class']}": {k: row[k] for k in ("value", "low", "high", "n")}
-            for row in rows
+        """The `test` section of `run.json`.
+
+        Returns:
+            loss; p_columns; accuracy and `<metric>_<class>` or `<metric>_macro`, each as
+            `Estimate.as_dict` gives it; confusion (classes, counts, shares of each row, None for a
+            class without pictures); calibration (None for margins, and calibration_note says why).
+        """
+        named = {
+            metric if label == "all" else f"{metric}_{label}": one.as_dict()
+            for (metric, label), one in self.estimates.items()
         }
+        counts = self.confusion
+        rows = [row / row.sum() if row.sum() else np.full(len(row), np.nan) for row in counts]
+        note = {"calibration_note": self.calibration.reason} if self.calibration.reason else {}
         return {
             "loss": self.loss,
             "p_columns": self.p_columns,
-            "accuracy": self.accuracy.as_dict(),
-            **scores,
+            **named,
+            "confusion": {"classes": self.classes, "counts": counts, "shares": np.array(rows)},
+            "calibration": self.calibration.as_dict(),
+            **note,
         }
 
 
@@ -122,13 +175,14 @@ def evaluate(
     names = np.array(data.classes)
     predictions = pd.DataFrame(
         {
-            "path": [_below(p, data.source.root) for p in data.table["path"].iloc[rows]],
+            "path": [below(p, data.source.root) for p in data.table["path"].iloc[rows]],
             "true": names[labels],
             "predicted": names[predicted_classes(outputs, meaning)],
             **{f"p_{c}": probabilities[:, i] for i, c in enumerate(data.classes)},
+            "patient": data.table["patient"].to_numpy(str)[rows],
         }
     )
-    return Evaluation(data.classes, predictions, loss, meaning)
+    return Evaluation(data.classes, predictions, loss, meaning, split)
 
 
 def predict(model: keras.Model, pictures: np.ndarray, *, cache: bool = True) -> np.ndarray:
@@ -138,6 +192,12 @@ def predict(model: keras.Model, pictures: np.ndarray, *, cache: bool = True) -> 
         return model_outputs(model, pictures, progress="Predicting")[0]
     features = frozen_outputs(split.frozen, pictures, progress="Frozen features, predicting")
     return head_output(split.head, features)
+
+
+def called(model: keras.Model, pictures: np.ndarray, *, cache: bool = True) -> np.ndarray:
+    """The class number that the model calls each picture (n, size, size, 3), int64 (n,)."""
+    outputs = predict(model, pictures, cache=cache)
+    return predicted_classes(outputs, output_meaning(model))
 
 
 def _check(outputs: np.ndarray, meaning: Meaning, classes: int) -> None:
@@ -154,10 +214,3 @@ def _check(outputs: np.ndarray, meaning: Meaning, classes: int) -> None:
             "The model's outputs are no probabilities; end it with a softmax (or, with one "
             "output, a sigmoid), or compile it with a loss that has from_logits=True, or a hinge."
         )
-
-
-def _below(path: str, root: Path) -> str:
-    try:
-        return Path(path).relative_to(root.resolve()).as_posix()
-    except ValueError:
-        return path

@@ -1,4 +1,4 @@
-"""Settings of a search, ranked, with what the ranking is worth."""
+"""Settings of a search, ranked, with what the ranking is worth; rankings as text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -72,3 +72,32 @@ def ranking_text(table: pd.DataFrame) -> pd.DataFrame:
         for low, high, n in zip(table["low"], table["high"], table["n"], strict=True)
     ]
     return shown.set_index("rank")
+
+
+def backbone_ranking_text(table: pd.DataFrame) -> pd.DataFrame:
+    """What `rank_backbones` gave, to look at: all as text, intervals beside their values."""
+    best = table["verdict"] == "the best here"
+
+    def interval(low: float, high: float, sign: str = "") -> str:
+        return "–" if pd.isna(low) else f"{low:{sign}.3f} to {high:{sign}.3f}"
+
+    return pd.DataFrame(
+        {
+            "rank": ["–" if pd.isna(rank) else str(rank) for rank in table["rank"]],
+            "backbone": table["backbone"],
+            "accuracy": [f"{value:.3f}" for value in table["accuracy"]],
+            "95 % interval over patients": [
+                interval(low, high) for low, high in zip(table["low"], table["high"], strict=True)
+            ],
+            "spread over repeats": [
+                "–" if pd.isna(value) else f"{value:.3f}" for value in table["spread"]
+            ],
+            "behind the best": np.where(best, "–", [f"{b:+.3f}" for b in table["behind"]]),
+            "95 % interval of that": [
+                interval(low, high, "+")
+                for low, high in zip(table["behind_low"], table["behind_high"], strict=True)
+            ],
+            "": table["verdict"],
+            "mark": table["mark"],
+        }
+    ).set_index("rank")

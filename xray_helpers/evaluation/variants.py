@@ -136,11 +136,16 @@ def fit_variant(job: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, 
 
 
 def _dataset(inputs: Mapping[str, Any]) -> Dataset:
-    """The pictures of `_inputs` as `train` and `evaluate` want them."""
+    """The pictures of `_inputs` as `train` and `evaluate` want them.
+
+    The patients are left out, since the scores are given with Wilson intervals only.
+    """
     classes = tuple(inputs["classes"])
+    names = [str(i) for i in range(len(inputs["labels"]))]
     table = pd.DataFrame(
         {
-            "path": [str(i) for i in range(len(inputs["labels"]))],
+            "path": names,
+            "patient": names,
             "label": np.array(classes)[inputs["labels"]],
             "split": np.repeat(_SPLITS, inputs["counts"]),
         }

@@ -61,3 +61,5 @@ BACKBONES: dict[str, Backbone] = {
         Backbone("cnn", None, "unit", 224, 32, None),
     )
 }
+
+PRETRAINED = tuple(name for name, b in BACKBONES.items() if b.keras_name)

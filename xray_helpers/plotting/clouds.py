@@ -70,7 +70,7 @@ def embedding(
 def embedding_grid(
     panels: Sequence[EmbeddingPanel], title: str = "", axes: str = "t-SNE"
 ) -> Figure:
-    """Show several clouds side by side (three in a row) with one legend for all.
+    """Show several clouds side by side (three in a row, four as two by two), one legend for all.
 
     Args:
         panels: the clouds; each panel's title stands above it.
@@ -95,14 +95,14 @@ def _clouds(
     for panel in panels:
         _check(panel, f"{where}: panel {panel.title!r}" if panel.title else where)
     looks = class_looks(label for panel in panels for label in panel.labels)
-    columns = min(3, len(panels))
+    columns = 2 if len(panels) == 4 else min(3, len(panels))
     rows = -(-len(panels) // columns)
     handles = _handles(panels, list(looks))
     width = WIDTH if columns > 1 else 7.0
     legend = legend_height([str(handle.get_label()) for handle in handles], width)
     titles = [wrap(panel.title, 88 // columns if columns > 1 else 80) for panel in panels]
     notes = [wrap(panel.note, int(width * 11.6) // columns) for panel in panels]
-    each = panel_height or min(4.5, WIDTH / columns)
+    each = panel_height or min(3.6, WIDTH / columns)
     each += 0.2 * max(text.count("\n") for text in titles)
     each += 0.18 * max(text.count("\n") for text in notes)
     with figure(each * rows + legend, title, width) as made:

@@ -37,7 +37,7 @@ def sample_pictures(pictures: Mapping[str, np.ndarray], title: str | None = None
     if not pictures:
         raise KitError("sample_pictures: there is no class to show; give at least one.")
     for label, stack in pictures.items():
-        _require_pictures(stack, f"sample_pictures: the pictures of {label!r}")
+        require_pictures(stack, f"sample_pictures: the pictures of {label!r}")
     columns = max(1, *(len(stack) for stack in pictures.values()))
     side = min(1.9, (WIDTH - 0.6) / columns)
     if title is None:
@@ -46,7 +46,7 @@ def sample_pictures(pictures: Mapping[str, np.ndarray], title: str | None = None
         grid = made.subplots(len(pictures), columns, squeeze=False)
         for row, (label, stack) in zip(grid, pictures.items(), strict=True):
             for place, axes in enumerate(row):
-                _bare(axes)
+                bare(axes)
                 if place < len(stack):
                     axes.imshow(stack[place], interpolation="antialiased")
                 else:
@@ -74,7 +74,7 @@ def enhancement_grid(
     if not columns or not len(rows):
         raise KitError("enhancement_grid: there is no picture to show; give at least one.")
     for name, stack in columns.items():
-        _require_pictures(stack, f"enhancement_grid: the pictures of {name!r}")
+        require_pictures(stack, f"enhancement_grid: the pictures of {name!r}")
     require_same_length("enhancement_grid", rows=rows, **columns)
     if title is None:
         title = "The same pictures, as they are and after one step"
@@ -86,7 +86,7 @@ def enhancement_grid(
             grid[0, place].set_title(wrap(name, 14), fontsize=11)
             for axes, picture in zip(grid[:, place], stack, strict=True):
                 axes.imshow(picture, interpolation="antialiased")
-                _bare(axes)
+                bare(axes)
         for axes, text in zip(grid[:, 0], rows, strict=True):
             axes.set_ylabel(wrap(class_name(text), 16), fontsize=11)
         return made
@@ -127,7 +127,7 @@ def predictions_grid(
         raise KitError("predictions_grid: there is no picture to show; give at least one.")
     if columns < 1:
         raise KitError(f"predictions_grid: columns is {columns}; it must be 1 or more.")
-    _require_pictures(pictures, "predictions_grid: pictures")
+    require_pictures(pictures, "predictions_grid: pictures")
     wrong = sum(t != p for t, p in zip(true, predicted, strict=True))
     if title is None:
         title = (
@@ -142,7 +142,7 @@ def predictions_grid(
     above = [wrap(class_name(label), characters) for label in true]
     below = [
         f"{wrap(class_name(guess), characters)}\n{RIGHT if guess == label else WRONG} "
-        + (_percent(share) if score == "probability" else f"{share:.2f}")
+        + (percent(share) if score == "probability" else f"{share:.2f}")
         for label, guess, share in zip(true, predicted, probability, strict=True)
     ]
     lines = max(text.count("\n") for text in above) + max(text.count("\n") for text in below) + 2
@@ -165,7 +165,7 @@ def predictions_grid(
         for place in range(number):
             axes = made.add_subplot(grid[1 + place // columns, place % columns])
             axes.imshow(pictures[place], interpolation="antialiased")
-            _bare(axes)
+            bare(axes)
             axes.set_title(above[place], fontsize=size, pad=5)
             axes.set_xlabel(below[place], fontsize=size, labelpad=5)
             if true[place] != predicted[place]:
@@ -184,16 +184,19 @@ def predictions_grid(
         return made
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in percent, such as "93 %"; "– %" where it is not defined."""
     return "– %" if not np.isfinite(share) else f"{100 * share:.0f} %"
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """Take ticks and frame away, which mean nothing around a picture."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
-def _require_pictures(stack: np.ndarray, what: str) -> None:
+def require_pictures(stack: np.ndarray, what: str) -> None:
+    """Raise a KitError if an array is not uint8 of shape (number, height, width, 3)."""
     if stack.ndim != 4 or stack.shape[-1] != 3 or stack.dtype != np.uint8:
         raise KitError(
             f"{what} must be a uint8 array of shape (number, height, width, 3), "

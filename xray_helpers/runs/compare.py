@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from xray_helpers.runs.record import GENERATED
 from xray_helpers.settings import TaskSettings
 
 
@@ -52,7 +53,9 @@ def comparison(records: Sequence[dict]) -> pd.DataFrame:
     """A row a run, with everything that architectures are compared by.
 
     Seconds an epoch and a step are medians of training through the whole model, nothing cached
-    (missing where the run timed none). The gap is training less validation accuracy.
+    (missing where the run timed none). The gap is training less validation accuracy. Behind the
+    runs stand the floors (see `evaluation.floor`) where a record has them: in their rows
+    `reference` is True, and all but the test accuracy is missing.
     """
     rows = []
     for record in records:
@@ -80,9 +83,32 @@ def comparison(records: Sequence[dict]) -> pd.DataFrame:
                 "n": accuracy["n"],
                 "test loss": test["loss"],
                 "mark": " · ".join(record.get("marks", [])),
+                "reference": False,
             }
         )
-    return pd.DataFrame(rows)
+    whole = dict.fromkeys(("parameters", "trainable", "epochs", "n"), "Int64")
+    table = pd.DataFrame(rows + _floor_rows(records))
+    return table.astype({name: kind for name, kind in whole.items() if name in table})
+
+
+def with_floor(records: Sequence[dict]) -> dict | None:
+    """The newest of these records that has floors; None where none has."""
+    return max((r for r in records if r.get("floor")), key=lambda r: str(r["id"]), default=None)
+
+
+def _floor_rows(records: Sequence[dict]) -> list[dict]:
+    """The floors as rows of a comparison; none where no record has them."""
+    from xray_helpers.evaluation.floor import FLOORS  # waits for scikit-learn
+
+    record = with_floor(records)
+    if record is None:
+        return []
+    rows = []
+    for name, score in record["floor"].items():
+        accuracy = {"test accuracy": score["value"]} | {k: score[k] for k in ("low", "high", "n")}
+        mark = GENERATED if record["data"].get("kind") == "generated" else ""
+        rows.append({"run": FLOORS.get(name, name), **accuracy, "mark": mark, "reference": True})
+    return rows
 
 
 _FORMATS = {
@@ -105,7 +131,7 @@ def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
             for value in table[name]
         ]
         for name in table.columns
-        if name != "run"
+        if name not in ("run", "reference")
     }
     return pd.DataFrame(text, index=table["run"]).T.rename_axis(index=None, columns=None)
 

@@ -24,6 +24,7 @@ from xray_helpers.paths import PACKAGE
 
 SCHEMA = 1
 RECORD = "run.json"
+GENERATED = "generated pictures"
 
 
 class RunFolder:

@@ -6,7 +6,7 @@ right; `True` is not a number here and `"true"` is not a word.
 """
 
 from xray_helpers.settings.kinds import Settings
-from xray_helpers.settings.looking import StartSettings, TsneSettings
+from xray_helpers.settings.looking import ShortcutSettings, StartSettings, TsneSettings
 from xray_helpers.settings.search import GridSettings
 from xray_helpers.settings.task import ModelSettings, PictureSettings, TaskSettings, TimingSettings
 from xray_helpers.settings.two_stage import TwoStageSettings
@@ -18,6 +18,7 @@ __all__ = [
     "ModelSettings",
     "PictureSettings",
     "Settings",
+    "ShortcutSettings",
     "StartSettings",
     "TaskSettings",
     "TimingSettings",
@@ -33,6 +34,7 @@ NOTEBOOKS: dict[str, type[Settings]] = {
     "04_cpu_vs_gpu": TimingSettings,
     "05_grid_search": GridSettings,
     "06_two_stage": TwoStageSettings,
+    "07_shortcuts": ShortcutSettings,
 }
 
 # What `smoke` sets, where the notebook has the setting.
@@ -47,4 +49,5 @@ SMOKE = {
     "variants": "model1_9,model2_6",
     "variant_pictures": 24,
     "variant_epochs": 1,
+    "permutations": 19,
 }

@@ -2,7 +2,8 @@
 
 from pydantic import Field, field_validator
 
-from xray_helpers.settings.kinds import Settings, Text, one_of, parts
+from xray_helpers.models.backbones import PRETRAINED
+from xray_helpers.settings.kinds import Settings, Text, one_of, parts, whole
 from xray_helpers.settings.task import PictureSettings
 
 
@@ -22,7 +23,7 @@ class TsneSettings(Settings):
     perplexities: Text = Field(
         "10,30,50", description="Perplexities, above 0 to 500, comma-separated."
     )
-    split: one_of(("train", "test")) = Field("train", description="Whose pictures to show.")
+    split: one_of(("train", "test", "both")) = Field("both", description="Whose pictures to show.")
 
     @field_validator("layers", "runs")
     @classmethod
@@ -47,3 +48,22 @@ class TsneSettings(Settings):
     def perplexity_values(self) -> list[float]:
         """`perplexities` as numbers."""
         return [float(part) for part in parts(self.perplexities)]
+
+
+class ShortcutSettings(PictureSettings):
+    """Settings of 07_shortcuts."""
+
+    task: one_of(("task1", "task2")) = Field("task2", description="Whose pictures to question.")
+    backbone: one_of(PRETRAINED) = Field(
+        "vgg16", description="The network whose features are questioned."
+    )
+    weights: Text = Field(
+        "auto", description="auto, imagenet, random, or the path of a weights file."
+    )
+    image_size: whole(ge=32, le=1024) = Field(224, description="Side of the pictures in pixels.")
+    permutations: whole(ge=19, le=10000) = Field(
+        199, description="How often the labels are shuffled."
+    )
+    other_data_dir: Text = Field(
+        "", description="A folder of pictures from elsewhere, to test on; '' for none."
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from xray_helpers.data.enhance import STEPS
-from xray_helpers.models.backbones import BACKBONES
+from xray_helpers.models.backbones import BACKBONES, PRETRAINED
 from xray_helpers.paths import resolve
 from xray_helpers.settings.kinds import (
     Settings,
@@ -118,6 +118,16 @@ class TaskSettings(ModelSettings):
     cache: YesNo = Field(True, description="Compute the frozen part of the model only once.")
     timed_epochs: whole(ge=0, le=100) = Field(
         2, description="Epochs through the whole model, timed for comparison."
+    )
+    cost_missed: number(ge=0, le=1000) = Field(
+        5.0, description="What it costs to call a covid picture something else."
+    )
+    cost_false_alarm: number(ge=0, le=1000) = Field(
+        1.0, description="What it costs to call another picture covid."
+    )
+    compare_backbones: several_of(("all", *PRETRAINED)) = Field(
+        "",
+        description="Backbones to rank by repeated cross-validation; 'all' for all; '' for none.",
     )
     save_model: YesNo = Field(True, description="Keep the trained model in the run's folder.")
     tsne_layer: Text = Field("feature_dense", description="The layer whose output t-SNE shows.")

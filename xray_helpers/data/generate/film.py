@@ -2,9 +2,9 @@
 
 A sick lung is brighter, so the mean grey value alone would tell some classes apart, and a model
 could score without having looked at a lung. Therefore each picture is developed twice, with and
-without the signs, and the one with the signs is then set to the mean, the spread and the border
-strips of the one without. These numbers are then drawn by patient, independent of the class.
-`benchmarks/generated_floor.py` checks it.
+without the signs, and the one with the signs is then given the frame, the mean and the spread of
+the one without. These are then drawn by patient, independent of the class.
+`benchmarks/generated_floor.py` checks it, and so does the audit (`xray data check`).
 """
 
 import math
@@ -21,6 +21,8 @@ from xray_helpers.data.generate.shapes import smooth
 
 MEASURED_AT = 224  # side of the picture that mean, spread and strips are measured on
 STRIP = 8  # width of a border strip on that picture
+FRAME = 0.10  # share of the side, at each of the four, in which no sign of a disease shows
+SOFT_EDGE = 0.06  # share of the side in which the signs come in
 
 
 @dataclass(frozen=True)
@@ -119,21 +121,22 @@ def measured(picture: np.ndarray) -> np.ndarray:
 
 
 def set_like(grey: np.ndarray, model: np.ndarray) -> np.ndarray:
-    """`grey` as uint8 (size, size) with the mean, spread and border strips of `model`.
+    """`grey` as uint8 (size, size) with the frame, the mean and the spread of `model`.
 
-    The strips are set by two soft frames of light, as of a badly set collimator, the mean and the
-    spread by brightness and contrast. Rounding and cutting off disturb it, so it is repeated.
+    The outer `FRAME` of the picture is `model`'s, pixel by pixel; within a soft edge begins
+    `grey`, whose brightness and contrast are set so that mean and spread of the whole are
+    `model`'s. Rounding and cutting off disturb that, so it is repeated.
     """
     size = len(grey)
-    edge = np.minimum(np.arange(size), np.arange(size)[::-1]) / (0.05 * size)
-    frame = np.exp(-(edge**2)).astype(np.float32)
-    wanted = [float(value) for value in measured(model)]
-    grey = grey.copy()
-    for _ in range(5):
-        mean, spread, sides, ends = (float(value) for value in measured(to_grey(grey)))
-        gain = wanted[1] / spread
-        grey = (grey - mean) * gain + wanted[0]
-        # Where the strips stand after brightness and contrast were set.
-        sides, ends = (sides - mean) * gain + wanted[0], (ends - mean) * gain + wanted[0]
-        grey += (wanted[2] - sides) * frame[None, :] + (wanted[3] - ends) * frame[:, None]
-    return to_grey(grey)
+    edge = np.minimum(np.arange(size), np.arange(size)[::-1]) / size
+    inside = np.clip((edge - FRAME) / SOFT_EDGE, 0, 1).astype(np.float32)
+    inside = (inside * inside * (3 - 2 * inside))[:, None] * np.ones(size, np.float32)
+    inside = np.minimum(inside, inside.T)
+    mean, spread = float(model.mean()), float(model.std())
+    grey = (grey - grey.mean()) / grey.std()  # so that brightness is added, contrast a factor
+    contrast, brightness = spread, mean
+    for _ in range(8):
+        picture = to_grey(model + inside * (contrast * grey + brightness - model))
+        contrast *= spread / float(picture.std())
+        brightness += (mean - float(picture.mean())) / float(inside.mean())
+    return picture
