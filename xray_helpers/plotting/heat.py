@@ -40,11 +40,12 @@ def heat_grid(
     heats: np.ndarray,
     true: Sequence[str],
     predicted: Sequence[str],
-    probability: Sequence[float],
+    probability: Sequence[float] | None,
     masks: np.ndarray | None = None,
     covered: np.ndarray | None = None,
     title: str | None = None,
     score: str = "probability",
+    mask_name: str = "where the disease is drawn",
 ) -> Figure:
     """Show each picture, and beside it the same picture with heat on it.
 
@@ -57,20 +58,22 @@ def heat_grid(
         heats: (n, height, width), as `grad_cam` gives it; below 0 counts as 0.
         true: n class labels.
         predicted: n class labels.
-        probability: n numbers, what the model gave the predicted class.
+        probability: n numbers, what the model gave the predicted class; None to leave them out.
         masks: bool (n, height, width), where the disease is: drawn as a dashed outline on the
             picture with heat. One that is empty draws nothing.
         covered: (n, height, width), as `occlusion` gives it: a third column, scaled in the same
             way, with the largest drop below it.
         title: what the figure shows; by default that it is Grad-CAM.
         score: what the number is called; one that is no probability is not shown as percent.
+        mask_name: what the masks are, for the legend.
 
     Raises:
         KitError: the lengths or sizes differ, or there is no picture.
     """
     pictures, heats = np.asarray(pictures), np.asarray(heats)
     parts = {"pictures": pictures, "heats": heats, "true classes": true}
-    parts |= {"predicted classes": predicted, "probabilities": probability}
+    parts |= {"predicted classes": predicted}
+    parts |= {} if probability is None else {"probabilities": probability}
     parts |= {} if masks is None else {"masks": masks}
     parts |= {} if covered is None else {"occlusions": covered}
     number = require_same_length("heat_grid", **parts)
@@ -88,14 +91,15 @@ def heat_grid(
     across = 2 if covered is None else 1
     rows = -(-number // across)
     side = 2.15 if covered is None else 2.6
+    shares = [None] * number if probability is None else probability
     texts = [
         _caption(*of_one, score, int(panels * side * 13.5))
-        for of_one in zip(true, predicted, probability, strict=True)
+        for of_one in zip(true, predicted, shares, strict=True)
     ]
     lines = max(text.count("\n") for text in texts) + 1
     above = 0.18 * lines + 0.1
     below = 0.05 if covered is None else 0.5
-    handles = _handles(masks is not None and np.any(masks))
+    handles = _handles(mask_name if masks is not None and np.any(masks) else "")
     legend = legend_height([str(handle.get_label()) for handle in handles])
     each = above + side * pictures.shape[1] / pictures.shape[2] + below
     with figure(rows * each + legend + 0.85, title) as made:
@@ -128,10 +132,10 @@ def heat_grid(
         return made
 
 
-def _caption(true: str, predicted: str, share: float, score: str, characters: int) -> str:
+def _caption(true: str, predicted: str, share: float | None, score: str, characters: int) -> str:
     sign = RIGHT if true == predicted else WRONG
-    said = f"{share:.2f}"
-    if score == "probability":
+    said = "" if share is None else f"{share:.2f}"
+    if share is not None and score == "probability":
         said = percent(share).replace(" ", "\u00a0")  # not to be broken between
     return wrap(f"{sign} is {class_name(true)}; model: {class_name(predicted)} {said}", characters)
 
@@ -174,7 +178,7 @@ def _drop(heat: np.ndarray) -> str:
     return f"{heat.max():.2g}" if heat.max() > 0 else "none"
 
 
-def _handles(masks: bool) -> list[Line2D]:
+def _handles(masks: str) -> list[Line2D]:
     stroke = [withStroke(linewidth=2.8, foreground="black")]
     lines = [Line2D([], [], color="white", linewidth=1.2, path_effects=stroke)]
     lines[0].set_label("half of the most heat or more")
@@ -182,7 +186,7 @@ def _handles(masks: bool) -> list[Line2D]:
         lines.append(
             Line2D([], [], color="#56B4E9", linewidth=1.5, linestyle="--", path_effects=stroke)
         )
-        lines[1].set_label("where the disease is drawn")
+        lines[1].set_label(masks)
     return lines
 
 
