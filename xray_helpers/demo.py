@@ -8,11 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.floor import floor_features, floor_model
-from xray_helpers.evaluation.metrics import Estimate, accuracy
+from xray_helpers.evaluation.estimate import Estimate
 from xray_helpers.paths import project_root, runs_folder
 from xray_helpers.runs.store import list_runs
 
@@ -51,13 +48,14 @@ def _papermill(notebooks: Path, notebook: str, page: Path, backbone: str) -> Non
 
 
 def _summary(done: list[tuple[Path, dict]]) -> str:
-    lines = ["", "Test accuracy with 95 % interval (the floor sees no lungs: size, mode, borders)"]
-    floors: dict[str, Estimate] = {}
+    lines = ["", "Test accuracy with 95 % interval (the floors have seen no detail of a lung)"]
+    tasks = set()
     for _, record in done:
         task = record["task"]
-        if task not in floors:
-            floors[task] = floor_accuracy(record)
-            lines.append(f"  {task}  {'floor':10} {floors[task]}")
+        if task not in tasks:
+            tasks.add(task)
+            for name, floor in record["floor"].items():
+                lines.append(f"  {task}  {name:10} {Estimate.from_dict(floor)}  floor")
         test = Estimate.from_dict(record["test"]["accuracy"])
         marks = " · ".join(record.get("marks", []))
         lines.append(f"  {task}  {record['model']['backbone']:10} {test}  {marks}")
@@ -66,20 +64,6 @@ def _summary(done: list[tuple[Path, dict]]) -> str:
     last = done[-1][0]
     lines += ["Comparison of both networks of task 2", f"  {last} (towards its end)"]
     return "\n".join(lines)
-
-
-def floor_accuracy(record: dict) -> Estimate:
-    """Test accuracy of ten numbers a picture that say nothing of lungs, on a run's pictures."""
-    from xray_helpers.data.table import TASK_CLASSES, read_table
-
-    table = read_table(Path(record["data"]["root"]), record["task"])
-    aside = {item["path"] for item in record["data"]["set_aside"]}
-    table = table[~table["path"].isin(aside)]
-    features = floor_features([Path(p) for p in table["path"]])
-    numbers = table["label"].map(TASK_CLASSES[record["task"]].index).to_numpy(np.int64)
-    test = (table["split"] == "test").to_numpy()
-    model = floor_model().fit(features[~test], numbers[~test])
-    return accuracy(numbers[test], model.predict(features[test]))
 
 
 if __name__ == "__main__":

@@ -130,8 +130,8 @@ def _trust(record: dict[str, Any]) -> Iterator[str]:
         best = max(floors.values(), key=lambda floor: floor["value"])
         verdict = "above" if accuracy["low"] > best["value"] else "not clearly above"
         yield (
-            f"- Without a look at the lungs {best['value']:.3f} can be had (the floor); the model "
-            f"is {verdict} it."
+            f"- A classifier that has seen no detail of a lung gets {best['value']:.3f} (the "
+            f"floor); the model is {verdict} it."
         )
     yield "- No picture from another hospital was tried: what it scores there is not known."
     for note in record["model"].get("notes", []):

@@ -95,7 +95,7 @@ class Run:
             warning_box(f"{len(data.set_aside)} files are set aside, not used: {names}.")
 
     def record_floor(self, floors: Any) -> None:
-        """Write down what a model scores on these pictures that has not looked at a lung.
+        """Write down what a model scores on these pictures that has seen no detail of a lung.
 
         `floors` is what `evaluation.floors` gave: the section `floor` and `floor.csv`.
         """

@@ -99,9 +99,9 @@ def test_floors_are_shaded_diamonds_and_no_runs():
     top, bottom = sorted(shade.get_corners()[[0, 2], 1])
     (row,) = [t for t in axes_of(figure).texts if t.get_text() == "floor: 14×14 thumbnails"]
     assert top < row.xy[1] < bottom
-    assert "floor: has not looked at a lung" in words(figure)
+    assert "floor: has seen no detail of a lung" in words(figure)
     plain = plotting.compare_accuracy(runs().iloc[:2])
-    assert "floor: has not looked at a lung" not in words(plain)
+    assert "floor: has seen no detail of a lung" not in words(plain)
 
 
 def test_backbones_keep_their_order_and_say_who_is_as_good():

@@ -1,4 +1,4 @@
-"""The floor: what a model scores that has not looked at a lung.
+"""The floor: what a model scores that has seen no detail of a lung.
 
 Two small classifiers say how much the pictures give away beside what they show. One sees ten
 numbers that tell how a picture was made: its size, file mode, borders and brightness. The other

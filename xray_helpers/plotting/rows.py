@@ -49,7 +49,7 @@ def accuracy_rows(
     if any(marks):
         handles.append(whisker("hollow: marked under its name", hollow=True))
     if references.any():
-        handles.append(_diamond("floor: has not looked at a lung"))
+        handles.append(_diamond("floor: has seen no detail of a lung"))
     if chance is not None:
         handles.append(
             Line2D([], [], color="black", linestyle="--", label=f"guessing ({chance:.2f})")

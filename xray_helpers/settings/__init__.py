@@ -49,5 +49,5 @@ SMOKE = {
     "variants": "model1_9,model2_6",
     "variant_pictures": 24,
     "variant_epochs": 1,
-    "permutations": 19,
+    "permutations": 199,
 }

@@ -62,7 +62,7 @@ class ShortcutSettings(PictureSettings):
     )
     image_size: whole(ge=32, le=1024) = Field(224, description="Side of the pictures in pixels.")
     permutations: whole(ge=19, le=10000) = Field(
-        199, description="How often the labels are shuffled."
+        9999, description="How often the labels are shuffled."
     )
     other_data_dir: Text = Field(
         "", description="A folder of pictures from elsewhere, to test on; '' for none."
