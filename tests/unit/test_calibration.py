@@ -131,7 +131,7 @@ def test_margins_have_no_calibration_and_the_reason_is_recorded():
 def test_the_text_says_what_luck_alone_would_show():
     said = str(evaluation().calibration)
     assert said.startswith("Expected calibration error 0.")
-    assert "exactly right probabilities of 18 pictures would show 0." in said
+    assert "(n = 18); exactly right probabilities would show 0." in said
     assert "0.25 is the same probability for all classes" in said
 
 

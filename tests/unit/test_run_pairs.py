@@ -171,9 +171,8 @@ def test_a_few_pictures_apart_cannot_tell_two_apart(a_run):
     (pair,) = pairs_of(records)
     one, two = "t1-default vgg16 #aaaa", "t1-default vgg16 #bbbb"
     assert pair.sentence == (
-        f"{one} gets 3 pictures right that {two} gets wrong, and 1 wrong that {two} gets right; "
-        "with 4 pictures apart this test set cannot tell them apart (exact McNemar p = 0.62); "
-        "6 all one way would be the least that could."
+        f"{one} alone gets 3 pictures right, {two} alone 1: this test set cannot tell them apart "
+        "(exact McNemar p = 0.62). It would take 6 such pictures, all one way."
     )
     assert pair.better is None
     assert correction_note([pair]) == correction_note([]) == ""
@@ -184,7 +183,7 @@ def test_six_one_way_tell_two_apart(a_run):
     assert pair.better == pair.second == "t1-default vgg16 #bbbb"
     assert pair.verdict == "second is better"
     assert pair.sentence.endswith(
-        "with 6 pictures apart this test set tells them apart: t1-default vgg16 #bbbb is better "
+        "alone 6: this test set tells them apart: t1-default vgg16 #bbbb is better "
         "(exact McNemar p = 0.031)."
     )
 
@@ -192,8 +191,8 @@ def test_six_one_way_tell_two_apart(a_run):
 def test_many_apart_but_even_are_told_how_uneven_they_would_have_to_be(a_run):
     (pair,) = pairs_of([a_run("aaaa", first(20)), a_run("bbbb", list(range(5, 25)))])
     assert pair.sentence.endswith(
-        "cannot tell them apart (exact McNemar p = 1); 9 of the 10 one way would be the least that "
-        "could."
+        "cannot tell them apart (exact McNemar p = 1). Of these 10, at least 9 would have to go "
+        "one way."
     )
 
 
@@ -218,7 +217,7 @@ def test_several_comparisons_are_corrected_together(a_run):
     assert (seven["only first right"], seven["only second right"]) == (7, 0)
     assert seven["p"] == pytest.approx(2 / 2**7) and seven["verdict"] == "cannot be told apart"
     assert "p = 0.016; 0.078 corrected for 5 comparisons" in pairs[0].sentence
-    assert "8 all one way would be the least that could" in pairs[0].sentence
+    assert "It would take 8 such pictures, all one way." in pairs[0].sentence
     assert correction_note(pairs).startswith("5 comparisons at once")
     assert not {"low by patient", "high by patient"} & set(table)
 
@@ -248,7 +247,7 @@ def test_xray_compare_shows_floors_and_says_which_can_be_told_apart(a_run):
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
     assert NUMBERS in said and THUMBNAILS in said
-    assert said.count("gets wrong, and ") == 3
+    assert said.count(" alone gets ") == 3
     assert "tells them apart: t1-default vgg16 #aaaa is better" in said
     assert "3 comparisons at once" in said
     assert "00cccc has no predictions.csv: its pictures are not compared." in said

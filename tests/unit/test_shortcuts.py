@@ -199,3 +199,9 @@ def test_the_table_has_a_row_a_question():
     assert list(table["n"]) == ["90", "–"]
     assert table.loc[0, "p"] == "0.01"
     assert table.loc[1, "score"] == "–"
+
+
+def test_too_few_shufflings_give_no_answer():
+    features, labels, patients = planted(n=120)
+    few = ask("?", features, labels, patients, "yes", "no", checks=6, times=5000)
+    assert few.reading.startswith("Not asked well enough: 5000 shufflings are too few")

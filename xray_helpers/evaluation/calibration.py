@@ -58,9 +58,9 @@ class Calibration:
             return self.reason
         mean, high = self.luck
         return (
-            f"Expected calibration error {self.error}; exactly right probabilities of "
-            f"{self.error.n} pictures would show {mean:.3f} on average, and up to {high:.3f} in "
-            f"95 of 100 draws. Brier score {self.brier}; 0 is always sure and right, "
+            f"Expected calibration error {self.error.value:.3f} (n = {self.error.n}); exactly "
+            f"right probabilities would show {mean:.3f} on average, and up to {high:.3f} in 95 of "
+            f"100 draws. Brier score {self.brier}; 0 is always sure and right, "
             f"{self.even:.2f} is the same probability for all classes."
         )
 

@@ -93,7 +93,7 @@ def ask(
         features: (n, d).
         labels, patients: (n,).
         yes: the reading when p < .001.
-        no: the reading otherwise.
+        no: the reading otherwise, where there are enough shufflings to tell.
         checks: number of questions asked of the same pictures, for which p is corrected
             (Bonferroni: multiplied by it).
         times: shufflings; `checks` / (`times` + 1) is the smallest p there can be.
@@ -105,7 +105,10 @@ def ask(
     shuffled = shuffled_scores(features, labels, patients, times, seed=seed)
     # The true labels are one of the orders that shuffling can give.
     p = min(1.0, checks * float(1 + np.sum(shuffled >= found.value)) / (1 + times))
-    return Answer(question, found, chance(labels), p, yes if p < ALARM else no, shuffled)
+    reading = yes if p < ALARM else no
+    if checks / (1 + times) >= ALARM:
+        reading = f"Not asked well enough: {times} shufflings are too few for p < {ALARM:g}."
+    return Answer(question, found, chance(labels), p, reading, shuffled)
 
 
 def labels_mean_something(
@@ -148,7 +151,7 @@ def source_answer(
         else f"{told}, and every class is from one collection: no score on these pictures can tell "
         "apart a network that sees disease from one that sees where a picture comes from."
     )
-    no = "The features do not tell where a picture comes from."
+    no = "Not shown that the features tell where a picture comes from."
     return ask(question, features, sources, patients, yes, no, **options)
 
 

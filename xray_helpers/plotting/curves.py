@@ -53,9 +53,7 @@ def learning_curves(
     if title is None:
         epochs = len(history)
         named = ", ".join(quantities[:-1]) + f" and {quantities[-1]}"
-        title = f"{named.capitalize()} after " + (
-            "one epoch" if epochs == 1 else f"each of {epochs} epochs"
-        )
+        title = f"{named.capitalize()} by epoch ({epochs} epoch{'s'[: epochs > 1]})"
     handles = _handles([history])
     if best_epoch is not None:
         handles.append(_best_line(f"best epoch: {best_epoch}"))

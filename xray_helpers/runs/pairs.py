@@ -71,9 +71,8 @@ class Pair:
             )
         plural = "" if counts.first_only == 1 else "s"
         said = (
-            f"{self.first} gets {counts.first_only} picture{plural} right that {self.second} gets "
-            f"wrong, and {counts.second_only} wrong that {self.second} gets right; with "
-            f"{counts.apart} picture{'' if counts.apart == 1 else 's'} apart this test set "
+            f"{self.first} alone gets {counts.first_only} picture{plural} right, {self.second} "
+            f"alone {counts.second_only}: this test set "
         )
         p = f"exact McNemar p = {_p_text(counts.p)}"
         if self.comparisons > 1:
@@ -87,19 +86,19 @@ class Pair:
                 f"{self.difference.patients} patients, and drawing whole patients the difference "
                 f"may be anything from {low:+.2f} to {high:+.2f})."
             )
-        return f"{said}cannot tell them apart ({p}); {self._least()}."
+        return f"{said}cannot tell them apart ({p}). {self._least()}."
 
     def _least(self) -> str:
         """What would have been enough to tell the two apart."""
         apart = self.difference.counts.apart
         enough = fewest_one_way(apart, self.comparisons)
         if enough is not None:
-            share = f"all {apart}" if enough == apart else f"{enough} of the {apart}"
-            return f"{share} one way would be the least that could"
+            share = "all" if enough == apart else f"at least {enough}"
+            return f"Of these {apart}, {share} would have to go one way"
         more = apart
         while fewest_one_way(more, self.comparisons) is None:
             more += 1
-        return f"{more} all one way would be the least that could"
+        return f"It would take {more} such pictures, all one way"
 
 
 def pairs_of(records: Sequence[dict[str, Any]]) -> list[Pair]:

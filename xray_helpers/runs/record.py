@@ -5,6 +5,8 @@ what lies on disk is true whenever the kernel dies: "started" until the notebook
 made it "complete", or a cell that raised has made it "failed".
 """
 
+import hashlib
+import json
 import os
 import platform
 import secrets
@@ -19,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from xray_helpers.errors import KitError
-from xray_helpers.files import write_json, write_text
+from xray_helpers.files import plain, write_json, write_text
 from xray_helpers.paths import PACKAGE
 
 SCHEMA = 1
@@ -55,6 +57,7 @@ class RunFolder:
 
     def write(self) -> None:
         """Write the record, whole: beside its place first, then moved there."""
+        self.record["checksum"] = checksum(self.record)
         write_json(self.folder / RECORD, self.record)
 
     def update(self, **sections: Any) -> None:
@@ -72,8 +75,10 @@ class RunFolder:
         self.update(status="started", error=None, finished_at=None, **sections)
 
     def add_table(self, name: str, table: pd.DataFrame) -> None:
-        """Write a table into the run's folder as CSV, whole."""
-        write_text(self.folder / name, table.to_csv(index=False, lineterminator="\n"))
+        """Write a table into the run's folder as CSV, whole; the record keeps its checksum."""
+        text = table.to_csv(index=False, lineterminator="\n")
+        write_text(self.folder / name, text)
+        self.record.setdefault("files", {})[name] = hashlib.sha256(text.encode()).hexdigest()
 
     def complete(self) -> None:
         """Mark the run complete: for the notebook's last cell."""
@@ -82,6 +87,16 @@ class RunFolder:
     def fail(self, error: str) -> None:
         """Mark the run failed, and why."""
         self.update(status="failed", error=error, finished_at=_now())
+
+
+def checksum(record: dict[str, Any]) -> str:
+    """SHA-256 of a record without its own checksum: tells a record that was edited by hand.
+
+    It is no signature: whoever edits a record can work out the checksum too.
+    """
+    content = {k: v for k, v in record.items() if k not in ("checksum", "folder")}
+    text = json.dumps(plain(content), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _new_folder(runs: Path, stem: str) -> Path:
