@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from xray_helpers import __version__
+from xray_helpers.cli_get import data_build, data_get, weights
 from xray_helpers.errors import KitError
+from xray_helpers.report.commands import report, submit
 
 
 class _Group(click.Group):
@@ -45,7 +47,14 @@ def doctor() -> None:
 
 @main.group()
 def data() -> None:
-    """Look at a folder of pictures, or draw one."""
+    """Get pictures, look at a folder of them, or draw one."""
+
+
+data.add_command(data_get)
+data.add_command(data_build)
+main.add_command(weights)
+main.add_command(report)
+main.add_command(submit)
 
 
 @data.command("check")

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from xray_helpers.data.dataset import find_source
+from xray_helpers.data.dataset import find_source, usual_folder
 from xray_helpers.data.pictures import worker_count
 from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES
-from xray_helpers.models.weights import find_file, reachable, weights_folders
+from xray_helpers.models.weights import find_file, weights_folders
+from xray_helpers.network import reachable
 from xray_helpers.paths import cache_folder, project_root, resolve, runs_folder
 from xray_helpers.training.cache_room import cache_limit
 
@@ -106,13 +107,16 @@ def _project() -> tuple[str, str]:
 
 
 def _pictures() -> tuple[str, str]:
-    named, usual = os.environ.get("XRAY_DATA"), resolve("data")
+    named = os.environ.get("XRAY_DATA")
     if named:
         source = find_source(named)
         return "ok", f"{source.root} ($XRAY_DATA, {source.kind})"
-    if (usual / "two").is_dir() and (usual / "all").is_dir():
+    if usual := usual_folder():
         return "ok", f"{usual} ({find_source(str(usual)).kind})"
-    return "note", f"none in {usual}, so the notebooks draw some (marked as generated)"
+    return "note", (
+        f"none in {resolve('data')}, so the notebooks draw some (marked as generated); "
+        "`xray data get class` fetches the class's"
+    )
 
 
 def _folder(folder: Path) -> tuple[str, str]:
@@ -147,7 +151,8 @@ def _weights() -> tuple[str, str]:
     places = ", ".join(str(f) for f in weights_folders())
     return "note", (
         f"{held}not reachable: {', '.join(missing)}, so these start from random weights (marked); "
-        f"put the files into one of {places}"
+        f"run `xray weights get {' '.join(missing)}` where there is internet, or put the files "
+        f"into one of {places}"
     )
 
 

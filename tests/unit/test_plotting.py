@@ -522,7 +522,7 @@ def test_learning_curves_show_precision_and_recall_where_the_table_has_them():
     assert [axes.get_title("left") for axes in panels(figure)] == [
         *("Accuracy", "Loss", "Precision", "Recall")
     ]
-    assert figure.get_suptitle() == "Accuracy, loss, precision and recall after each of 4 epochs"
+    assert figure.get_suptitle() == "Accuracy, loss, precision and recall by epoch (4 epochs)"
     _, _, precision, recall = panels(figure)
     np.testing.assert_allclose(precision.lines[0].get_ydata(), table["precision"])
     np.testing.assert_allclose(recall.lines[1].get_ydata(), table["val_recall"])

@@ -99,8 +99,10 @@ def find_source(
 
     Args:
         data_dir: "auto" is `$XRAY_DATA`, else `data/` when it holds `two/` and `all/`, else
-            pictures that are generated now; anything else is a folder. In the task "two_stage",
-            `$XRAY_KERMANY` comes first, and `data/` counts where it holds `all/`.
+            else `data/class/` (where `xray data get class` puts it), else pictures that are
+            generated now; anything else is a folder. In the task "two_stage", `$XRAY_KERMANY`
+            comes first, then what is above with `data/kermany/` before the others, and `data/`
+            counts where it holds `all/`.
         smoke: always a small generated set.
         seed: seed of pictures that have to be generated.
         task: whose pictures.
@@ -115,11 +117,21 @@ def find_source(
     for variable in ("XRAY_KERMANY", "XRAY_DATA") if task == TWO_STAGE else ("XRAY_DATA",):
         if named := os.environ.get(variable):
             return _existing(resolve(named), f"${variable}='{named}'")
-    usual = resolve("data")
-    wanted = ("all",) if task == TWO_STAGE else ("two", "all")
-    if all((usual / name).is_dir() for name in wanted):
-        return _existing(usual, "data/")
+    if folder := usual_folder(task):
+        return _existing(folder, str(folder))
     return generated_source(seed=seed)
+
+
+def usual_folder(task: str | None = None) -> Path | None:
+    """The folder below the project's `data/` that a task's pictures are in, or None."""
+    wanted = [("data", ("two", "all")), ("data/class", ("two", "all"))]
+    if task == TWO_STAGE:
+        kermany = ("data/kermany", ("train", "test"))
+        wanted = [kermany, ("data", ("all",)), ("data/class", ("all",))]
+    for folder, inside in wanted:
+        if all((resolve(folder) / name).is_dir() for name in inside):
+            return resolve(folder)
+    return None
 
 
 def _existing(root: Path, said: str) -> Source:

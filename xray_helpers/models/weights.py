@@ -2,17 +2,15 @@
 
 import hashlib
 import os
-import socket
-import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from xray_helpers.errors import KitError
-from xray_helpers.models.backbones import BACKBONES, Backbone
+from xray_helpers.fetch import FetchError, Patience, fetch
+from xray_helpers.models.backbones import BACKBONES, PRETRAINED, Backbone
+from xray_helpers.network import reachable
 from xray_helpers.paths import cache_folder, resolve
-
-CONNECT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,9 @@ def find_weights(backbone: str, setting: str = "auto") -> Weights:
         raise KitError(
             f"weights='imagenet': {info.weights_file} (MD5 {info.md5}) is not in "
             f"{' or '.join(str(f) for f in weights_folders())}, and {info.weights_url} cannot be "
-            "reached from here; download it on a machine with internet (on a cluster: on the "
-            "login node) and put it into one of these folders, or use weights='auto'."
+            f"reached from here; run `xray weights get {backbone}` where there is internet (on a "
+            "cluster: on the login node) or put the file into one of these folders, or use "
+            "weights='auto'."
         )
     return Weights(
         "random", note=_RANDOM_NOTE.format(reason="no ImageNet weights are here or reachable")
@@ -101,13 +100,17 @@ def weights_folders() -> list[Path]:
     ]
 
 
-def find_file(backbone: Backbone) -> Path | None:
+def find_file(backbone: Backbone, folders: Sequence[Path] | None = None) -> Path | None:
     """The ImageNet weights file of `backbone`, checked, or None where there is none.
+
+    Args:
+        backbone: whose.
+        folders: where to look; None for `weights_folders`.
 
     Raises:
         KitError: a file of that name has another MD5 (cut short, or of another version).
     """
-    for folder in weights_folders():
+    for folder in folders or weights_folders():
         path = folder / backbone.weights_file
         if path.is_file():
             digest = md5(path)
@@ -126,54 +129,102 @@ def md5(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def reachable(url: str, seconds: float = CONNECT_SECONDS) -> bool:
-    """Whether a connection to the host of `url` opens within `seconds`, name look-up included."""
-    parts = urlsplit(url)
-    address = (parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-    opened = threading.Event()
+def get_weights(
+    names: Sequence[str],
+    to: Path | None,
+    *,
+    say: Callable[[str], None],
+    patience: Patience = Patience(),  # noqa: B008 - it is frozen
+) -> None:
+    """Fetch ImageNet weights, for a machine that has no internet when a notebook runs.
 
-    def connect() -> None:
+    A file with the right MD5 that is there is kept.
+
+    Args:
+        names: backbones, or "all".
+        to: folder; None for the first of `weights_folders` that can be written.
+        say: shows a line.
+        patience: limits of the download.
+
+    Raises:
+        KitError: an unknown name; a file that is there has another MD5; it cannot be fetched.
+    """
+    chosen = [BACKBONES[name] for name in _known(names)]
+    folder = to or next(_writable_folders(), None)
+    if folder is None:
+        places = ", ".join(str(path) for path in weights_folders())
+        raise KitError(f"None of {places} can be written; name a folder with --to.")
+    for backbone in chosen:
+        here = find_file(backbone, [folder] if to else None)
+        if here:
+            say(f"{backbone.name}: {here} is there, and right.")
+            continue
+        path = folder / backbone.weights_file
         try:
-            socket.create_connection(address, timeout=seconds).close()
-        except OSError:
-            return
-        opened.set()
+            fetch(
+                backbone.weights_url,
+                path,
+                checksum=f"md5:{backbone.md5}",
+                text=f"Fetching {backbone.name}",
+                patience=patience,
+            )
+        except FetchError as error:
+            raise KitError(
+                f"The weights of {backbone.name} could not be fetched: {error}. Run it again (on a "
+                f"cluster: on a login node), or get {backbone.weights_url} with a browser and put "
+                f"it into {folder}."
+            ) from error
+        say(f"{backbone.name}: {path}")
+    if folder.resolve() not in [path.resolve() for path in weights_folders()]:
+        say(f"Set XRAY_WEIGHTS={folder} so that notebooks find them.")
 
-    # A thread, because the look-up of a host's name has no time limit of its own.
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return opened.is_set()
+
+def _known(names: Sequence[str]) -> list[str]:
+    """Names of backbones that have weights, each once; "all" is all of them.
+
+    Raises:
+        KitError: there is no such backbone, or it has no weights.
+    """
+    for name in names:
+        if name in BACKBONES and name not in PRETRAINED:
+            raise KitError(f"{name} is trained from scratch: it has no weights to fetch.")
+        if name not in (*PRETRAINED, "all"):
+            raise KitError(
+                f"There is no backbone {name!r}; it is one of {', '.join(PRETRAINED)}, or all."
+            )
+    return list(PRETRAINED) if "all" in names else list(dict.fromkeys(names))
 
 
-def _download(backbone: Backbone, url: str | None = None) -> Path | None:
-    """Fetch the weights of `backbone` into the first folder that can be written; None offline."""
-    url = url or backbone.weights_url
-    if not reachable(url):
-        return None
-    from xray_helpers.quiet_import import keras
-
+def _writable_folders() -> Iterator[Path]:
+    """Those of `weights_folders` that can be written; each is made."""
     for folder in weights_folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
-        if not os.access(folder, os.W_OK):
-            continue
-        partial = f"{backbone.weights_file}.{os.getpid()}.part"
-        try:
-            # Fetched under another name, so that a cut download never has the name of a whole one.
-            keras.utils.get_file(
-                partial,
-                url,
-                cache_dir=str(folder),
-                cache_subdir="",
-                file_hash=backbone.md5,
-                hash_algorithm="md5",
-            )
-            return (folder / partial).replace(folder / backbone.weights_file)
-        except Exception:  # whatever went wrong on the way, there are no weights
-            return None
-        finally:
-            (folder / partial).unlink(missing_ok=True)
-    return None
+        if os.access(folder, os.W_OK):
+            yield folder
+
+
+def _download(
+    backbone: Backbone,
+    url: str | None = None,
+    patience: Patience = Patience(tries=3),  # noqa: B008 - it is frozen
+) -> Path | None:
+    """Fetch the weights of `backbone` into the first folder that can be written; None offline."""
+    url = url or backbone.weights_url
+    if not reachable(url):
+        return None
+    folder = next(_writable_folders(), None)
+    if folder is None:
+        return None
+    try:
+        return fetch(
+            url,
+            folder / backbone.weights_file,
+            checksum=f"md5:{backbone.md5}",
+            text=f"Fetching the weights of {backbone.name}",
+            patience=patience,
+        )
+    except (FetchError, KitError):  # whatever went wrong on the way, there are no weights
+        return None
