@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 import keras
 import numpy as np
+import pandas as pd
 from sklearn.linear_model import RidgeClassifier
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from xray_helpers.data import Dataset
+from xray_helpers.errors import KitError
 from xray_helpers.models.build import build_model
 from xray_helpers.models.recipe import Recipe
 from xray_helpers.models.weights import Weights
@@ -61,39 +63,53 @@ def new_probe(features: int) -> Pipeline:
     return make_pipeline(StandardScaler(), RidgeClassifier(alpha=float(features)))
 
 
-def folds_by_patient(
-    patients: np.ndarray, folds: int = FOLDS, seed: int = 42
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Row numbers to train on and to hold out, fold by fold; no patient is on both sides.
+def one_row_a_patient(
+    features: np.ndarray, labels: np.ndarray, patients: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean features and the most frequent label of each patient, (patients, d), (patients,).
 
-    The folds do not look at the labels, so that shuffled labels meet the same folds.
+    Pictures of one patient are no independent witnesses. And where one class has more pictures a
+    patient than another, shuffling labels among patients would change the classes' shares, which
+    alone makes true labels look better than shuffled ones.
     """
-    rows = np.arange(len(patients))
-    return GroupKFold(folds, shuffle=True, random_state=seed).split(rows, groups=patients)
+    names, member = np.unique(np.asarray(patients), return_inverse=True)
+    means = np.zeros((len(names), np.shape(features)[1]))
+    np.add.at(means, member, features)
+    means /= np.bincount(member)[:, None]
+    by_patient = pd.Series(np.asarray(labels)).groupby(member)
+    return means, by_patient.agg(lambda own: own.mode().iloc[0]).to_numpy()
+
+
+def _folds(rows: int, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Row numbers to train on and to hold out, fold by fold.
+
+    They do not look at the labels, so that shuffled labels meet the same folds.
+    """
+    if rows < 2:
+        raise KitError(f"A probe needs 2 patients or more, there are {rows}.")
+    return KFold(min(folds, rows), shuffle=True, random_state=seed).split(np.arange(rows))
 
 
 def held_out(
-    features: np.ndarray,
-    labels: np.ndarray,
-    patients: np.ndarray,
-    folds: int = FOLDS,
-    seed: int = 42,
+    features: np.ndarray, labels: np.ndarray, folds: int = FOLDS, seed: int = 42
 ) -> np.ndarray:
-    """What probes say of pictures whose patients they were not trained on.
+    """What probes say of rows that they were not trained on.
 
     Args:
-        features: (n, d).
+        features: (n, d), a row a patient, see `one_row_a_patient`.
         labels: (n,), numbers or text.
-        patients: (n,).
         folds: each is told by a probe that was trained on all others.
         seed: of the folds.
 
     Returns:
-        The label told for each picture, (n,).
+        The label told for each row, (n,).
+
+    Raises:
+        KitError: fewer than 2 rows.
     """
     features, labels = np.asarray(features), np.asarray(labels)
     told = labels.copy()
-    for train, held in folds_by_patient(patients, folds, seed):
+    for train, held in _folds(len(labels), folds, seed):
         if len(np.unique(labels[train])) == 1:  # a classifier needs two
             told[held] = labels[train][0]
         else:
@@ -103,31 +119,24 @@ def held_out(
 
 
 def shuffled_scores(
-    features: np.ndarray,
-    labels: np.ndarray,
-    patients: np.ndarray,
-    times: int,
-    folds: int = FOLDS,
-    seed: int = 42,
+    features: np.ndarray, labels: np.ndarray, times: int, folds: int = FOLDS, seed: int = 42
 ) -> np.ndarray:
     """Accuracies of `held_out` when the labels mean nothing, (times,) float64.
 
-    Labels are shuffled among the patients, so that all pictures of a patient keep one label
-    between them (Ojala and Garriga 2010, J. Mach. Learn. Res. 11:1833). A patient with pictures of
-    two classes gets one label for all of them.
+    A row is a patient, and the labels are dealt anew among them (Ojala and Garriga 2010, J. Mach.
+    Learn. Res. 11:1833). A probe's scores are sums of its targets with weights that depend on the
+    features alone: these are computed once a fold, and no probe is fitted again.
 
-    A probe's scores are sums of its targets with weights that depend on the features alone. So
-    these weights are computed once a fold, and no probe is fitted again.
+    Raises:
+        KitError: fewer than 2 rows.
     """
     features = np.asarray(features, np.float64)
     _, numbers = np.unique(np.asarray(labels), return_inverse=True)
-    _, first, member = np.unique(np.asarray(patients), return_index=True, return_inverse=True)
     rng = np.random.default_rng(seed)
-    of_patients = np.tile(numbers[first], (times, 1))
-    shuffled = rng.permuted(of_patients, axis=1)[:, member]  # (times, n)
+    shuffled = rng.permuted(np.tile(numbers, (times, 1)), axis=1)  # (times, n)
     hits = np.zeros(times)
     classes = np.arange(numbers.max() + 1)
-    for train, held in folds_by_patient(patients, folds, seed):
+    for train, held in _folds(len(numbers), folds, seed):
         weights = _ridge_weights(features[train], features[held])
         scores = [_class_scores(shuffled[:, train] == c, weights) for c in classes]
         hits += (np.argmax(scores, axis=0) == shuffled[:, held]).sum(axis=1)

@@ -12,7 +12,12 @@ import pandas as pd
 
 from xray_helpers.evaluation.averages import share_of
 from xray_helpers.evaluation.estimate import Estimate
-from xray_helpers.evaluation.probe import held_out, new_probe, shuffled_scores
+from xray_helpers.evaluation.probe import (
+    held_out,
+    new_probe,
+    one_row_a_patient,
+    shuffled_scores,
+)
 
 # Shares of height and width. The lungs lie inside, also where a patient stands a little off.
 TOP, BOTTOM, LEFT, RIGHT = 0.08, 0.86, 0.06, 0.94
@@ -50,7 +55,7 @@ class Answer:
 
     Attributes:
         question: in words.
-        score: share of pictures whose class was told right; None where it cannot be asked.
+        score: share of patients whose class was told right; None where it cannot be asked.
         chance: what always saying the most frequent class would get.
         p: how often shuffled labels score as high, corrected for the number of questions; None
             where that is not asked.
@@ -83,14 +88,14 @@ def ask(
     times: int = 9999,
     seed: int = 42,
 ) -> Answer:
-    """Whether features tell labels: cross-validated by patient, held against shuffled labels.
+    """Whether features tell labels: cross-validated patient by patient, against shuffled labels.
 
-    A binomial test would not do: the folds share their training pictures, so chance scores spread
-    more than coin tosses (Noirhomme et al. 2014, NeuroImage: Clinical 4:687).
+    Each patient counts once, see `one_row_a_patient`. Shuffling assumes nothing about how far
+    cross-validated scores spread, whose folds share their training rows.
 
     Args:
         question: in words.
-        features: (n, d).
+        features: (n, d), a row a picture.
         labels, patients: (n,).
         yes: the reading when p < .001.
         no: the reading otherwise, where there are enough shufflings to tell.
@@ -98,36 +103,49 @@ def ask(
             (Bonferroni: multiplied by it).
         times: shufflings; `checks` / (`times` + 1) is the smallest p there can be.
         seed: of folds and shufflings.
+
+    Raises:
+        KitError: fewer than 2 patients.
     """
-    labels = np.asarray(labels)
-    told = held_out(features, labels, patients, seed=seed)
-    found = share_of(told == labels, patients)
-    shuffled = shuffled_scores(features, labels, patients, times, seed=seed)
-    # The true labels are one of the orders that shuffling can give.
-    p = min(1.0, checks * float(1 + np.sum(shuffled >= found.value)) / (1 + times))
+    rows, names = one_row_a_patient(features, labels, patients)
+    found = share_of(held_out(rows, names, seed=seed) == names)
+    shuffled = shuffled_scores(rows, names, times, seed=seed)
+    p = min(1.0, checks * _share_as_good(found, shuffled))
     reading = yes if p < ALARM else no
     if checks / (1 + times) >= ALARM:
-        reading = f"Not asked well enough: {times} shufflings are too few for p < {ALARM:g}."
-    return Answer(question, found, chance(labels), p, reading, shuffled)
+        reading = (
+            f"Not asked well enough: {times:,} shufflings are too few for p < {ALARM:g}, "
+            f"{round(checks / ALARM):,} would do."
+        )
+    return Answer(question, found, chance(names), p, reading, shuffled)
 
 
-def labels_mean_something(
-    features: np.ndarray,
-    labels: np.ndarray,
-    patients: np.ndarray,
-    times: int = 9999,
-    seed: int = 42,
-) -> Answer:
-    """Whether the true labels are told better than shuffled ones; an alarm when they are not."""
+def _share_as_good(found: Estimate, shuffled: np.ndarray) -> float:
+    """How often shuffled labels score as high; the true order is one that shuffling can give."""
+    return float((1 + np.sum(shuffled >= found.value)) / (1 + len(shuffled)))
+
+
+def labels_mean_something(answer: Answer) -> Answer:
+    """Whether true labels are told better than shuffled ones; an alarm when they are not.
+
+    Here the alarm is that there is nothing, so a weak yes is said to be one.
+
+    Args:
+        answer: what `ask` found for the labels.
+    """
+    p = _share_as_good(answer.score, answer.shuffled)
+    if p < ALARM:
+        reading = "The labels say something about the pictures."
+    elif p < 0.05:
+        reading = "The labels seem to say something about the pictures; it could still be luck."
+    else:
+        reading = (
+            "ALARM: these labels are told no better than shuffled ones. Either they belong to "
+            "other pictures, or these features do not show the classes, or there are too few "
+            "pictures."
+        )
     question = "Are the labels told better than shuffled ones?"
-    yes = "The labels say something about the pictures."
-    no = (
-        "ALARM: these labels are told no better than shuffled ones. Are they the right pictures'? "
-        "Then the features see nothing of them."
-    )
-    answer = ask(question, features, labels, patients, yes, no, times=times, seed=seed)
-    # Here the alarm is that there is nothing; a weak yes is yes.
-    return replace(answer, reading=yes if answer.p < 0.05 else no)
+    return replace(answer, question=question, p=p, reading=reading)
 
 
 def source_answer(
@@ -148,8 +166,9 @@ def source_answer(
     yes = (
         f"{told}, so a network may have learnt that in place of the disease."
         if mixed
-        else f"{told}, and every class is from one collection: no score on these pictures can tell "
-        "apart a network that sees disease from one that sees where a picture comes from."
+        else f"{told}, and every class is from one collection: no score for classes of different "
+        "collections can tell a network that sees disease from one that sees where a picture comes "
+        "from."
     )
     no = "Not shown that the features tell where a picture comes from."
     return ask(question, features, sources, patients, yes, no, **options)
@@ -170,45 +189,35 @@ def both_ways(
         seed: of the folds.
 
     Returns:
-        Columns trained on, tested on, value, low, high (95 % interval over patients), n. Within a
-        collection the score is cross-validated by patient.
+        Columns trained on, tested on, value, low, high (95 % interval), n (patients). Within a
+        collection the score is cross-validated.
     """
-    rows = []
-    for here in features:
-        for there in features:
+    table = []
+    rows = {k: one_row_a_patient(features[k], labels[k], patients[k]) for k in features}
+    for here, (seen, names) in rows.items():
+        for there, (asked, wanted) in rows.items():
             if here == there:
-                told = held_out(features[here], labels[here], patients[here], seed=seed)
+                told = held_out(seen, names, seed=seed)
             else:
-                probe = new_probe(features[here].shape[1]).fit(features[here], labels[here])
-                told = probe.predict(features[there])
-            found = share_of(told == labels[there], patients[there])
-            ends = found.by_patient or found
-            rows.append(
-                {
-                    "trained on": here,
-                    "tested on": there,
-                    "value": found.value,
-                    "low": ends.low,
-                    "high": ends.high,
-                    "n": found.n,
-                }
-            )
-    return pd.DataFrame(rows)
+                told = new_probe(seen.shape[1]).fit(seen, names).predict(asked)
+            found = share_of(told == wanted)
+            ends = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+            table.append({"trained on": here, "tested on": there, **ends})
+    return pd.DataFrame(table)
 
 
 def answers_table(answers: Iterable[Answer]) -> pd.DataFrame:
     """Answers as a table to look at, all text: question, score, interval, n, chance, p, reading.
 
-    The interval is that over patients, where some have several pictures.
+    n counts patients.
     """
     rows = []
     for answer in answers:
         told = answer.score
         row = {"question": answer.question, "score": "–", "95 % interval": "–", "n": "–"}
         if told is not None:
-            ends = told.by_patient or told
             row |= {"score": f"{told.value:.3f}", "n": str(told.n)}
-            row["95 % interval"] = f"{ends.low:.3f} to {ends.high:.3f}"
+            row["95 % interval"] = f"{told.low:.3f} to {told.high:.3f}"
         row["chance"] = f"{answer.chance:.3f}"
         row["p"] = "–" if answer.p is None else f"{answer.p:.2g}"
         rows.append({**row, "reading": answer.reading})
