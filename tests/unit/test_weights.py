@@ -5,17 +5,20 @@ import socket
 import threading
 import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from faulty_server import running
 
 from xray_helpers.errors import KitError
+from xray_helpers.fetch import Patience
 from xray_helpers.models import find_weights, weights
-from xray_helpers.models.backbones import BACKBONES
-from xray_helpers.models.weights import _download, find_file, reachable
+from xray_helpers.models.backbones import BACKBONES, PRETRAINED
+from xray_helpers.models.weights import _download, find_file, get_weights
+from xray_helpers.network import reachable
 
 CONTENT = b"weights of a very small network" * 1000
+QUICK = Patience(connect=2, stall=0.3, tries=2, pause=0)
 
 
 @pytest.fixture(autouse=True)
@@ -164,27 +167,12 @@ def test_a_name_server_that_does_not_answer_costs_no_more_than_the_limit(monkeyp
     time.sleep(0.05)  # the thread ends while the patch holds
 
 
-class Server(BaseHTTPRequestHandler):
-    def do_GET(self):
-        if self.path == "/missing":
-            self.send_error(404)
-            return
-        body = b"something else" if self.path == "/other" else CONTENT
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if self.path == "/cut" else body)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+    with running() as server:
+        server.files["/whole"] = CONTENT
+        server.files["/other"] = b"something else"
+        yield server
 
 
 @pytest.fixture
@@ -195,17 +183,27 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def test_a_download_appears_whole(server, folder, vgg16):
-    path = _download(vgg16, f"{server}/whole")
+    path = _download(vgg16, server.url("/whole"), QUICK)
     assert path == folder / vgg16.weights_file
     assert path.read_bytes() == CONTENT
     assert list(folder.iterdir()) == [path]
     assert find_file(vgg16) == path
 
 
-@pytest.mark.parametrize("what", ["cut", "other", "missing"])
+@pytest.mark.parametrize("what", ["other", "missing"])
 def test_a_download_that_fails_leaves_nothing_and_raises_nothing(server, folder, vgg16, what):
-    assert _download(vgg16, f"{server}/{what}") is None
+    assert _download(vgg16, server.url(f"/{what}"), QUICK) is None
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", ["cut", "stall"])
+def test_a_download_that_breaks_ends_and_is_gone_on_with_next_time(server, folder, vgg16, fault):
+    server.faults["/whole"] = [fault, fault]
+    assert _download(vgg16, server.url("/whole"), QUICK) is None
+    assert [path.name for path in folder.iterdir()] == [f"{vgg16.weights_file}.part"]
+    assert find_file(vgg16) is None
+    assert _download(vgg16, server.url("/whole"), QUICK).read_bytes() == CONTENT
+    assert server.ranges("/whole")[-1].startswith("bytes=")
 
 
 def test_nothing_is_downloaded_from_a_closed_port(folder, vgg16):
@@ -215,6 +213,77 @@ def test_nothing_is_downloaded_from_a_closed_port(folder, vgg16):
 
 def test_a_folder_that_cannot_be_written_is_passed_over(server, folder, vgg16, tmp_path):
     folder.write_text("a file where the folder should be")
-    path = _download(vgg16, f"{server}/whole")
+    path = _download(vgg16, server.url("/whole"), QUICK)
     assert path == tmp_path / "keras" / "models" / vgg16.weights_file
     assert path.read_bytes() == CONTENT
+
+
+# --- xray weights get ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def from_server(server, monkeypatch):
+    """All backbones' weights are the same few bytes, on a server of this machine."""
+    monkeypatch.setattr("xray_helpers.models.backbones.WEIGHTS_URL", server.url(""))
+    for name in PRETRAINED:
+        small = replace(BACKBONES[name], md5=hashlib.md5(CONTENT).hexdigest())
+        monkeypatch.setitem(BACKBONES, name, small)
+        server.files[f"/{name}/{small.weights_file}"] = CONTENT
+    return server
+
+
+def get(*names, to=None) -> str:
+    lines = []
+    get_weights(names, to, say=lines.append, progress=False, patience=QUICK)
+    return "\n".join(lines)
+
+
+def test_weights_are_put_where_notebooks_find_them(from_server, tmp_path):
+    said = get("vgg16", "xception")
+    folder = tmp_path / "keras" / "models"
+    for name in ("vgg16", "xception"):
+        assert find_weights(name, "imagenet").file == folder / BACKBONES[name].weights_file
+    assert str(folder) in said and "XRAY_WEIGHTS" not in said
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_all_is_every_backbone_that_has_weights(from_server, tmp_path):
+    get("all")
+    assert all(find_file(BACKBONES[name]) for name in PRETRAINED)
+
+
+def test_a_folder_that_notebooks_do_not_search_comes_with_the_line_to_set(from_server, tmp_path):
+    said = get("vgg16", to=tmp_path / "mine")
+    assert f"XRAY_WEIGHTS={tmp_path / 'mine'}" in said
+    assert (tmp_path / "mine" / BACKBONES["vgg16"].weights_file).read_bytes() == CONTENT
+
+
+def test_a_right_file_is_kept_and_a_wrong_one_refused(from_server, tmp_path):
+    path = put(tmp_path / "mine")
+    assert "is there" in get("vgg16", to=tmp_path / "mine")
+    assert from_server.asked == []
+    path.write_bytes(b"half")
+    with pytest.raises(KitError) as caught:
+        get("vgg16", to=tmp_path / "mine")
+    for part in (str(path), hashlib.md5(b"half").hexdigest(), BACKBONES["vgg16"].md5):
+        assert part in str(caught.value)
+    assert path.read_bytes() == b"half"
+
+
+@pytest.mark.parametrize("fault", ["404", "403", "page"])
+def test_weights_that_cannot_be_had_say_where_to_put_them_by_hand(from_server, tmp_path, fault):
+    info = BACKBONES["vgg16"]
+    from_server.faults[f"/vgg16/{info.weights_file}"] = [fault] * 3
+    with pytest.raises(KitError) as caught:
+        get("vgg16", to=tmp_path / "mine")
+    said = str(caught.value)
+    assert info.weights_url in said and f"put it into {tmp_path / 'mine'}" in said
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("cnn", "trained from scratch"), ("vgg", "one of vgg16, vgg19")]
+)
+def test_backbones_without_weights_are_refused(name, said):
+    with pytest.raises(KitError, match=said):
+        get("vgg16", name)

@@ -134,6 +134,7 @@ def get_weights(
     to: Path | None,
     *,
     say: Callable[[str], None],
+    progress: bool = True,
     patience: Patience = Patience(),  # noqa: B008 - it is frozen
 ) -> None:
     """Fetch ImageNet weights, for a machine that has no internet when a notebook runs.
@@ -144,6 +145,7 @@ def get_weights(
         names: backbones, or "all".
         to: folder; None for the first of `weights_folders` that can be written.
         say: shows a line.
+        progress: whether bars show how far it is.
         patience: limits of the download.
 
     Raises:
@@ -165,7 +167,7 @@ def get_weights(
                 backbone.weights_url,
                 path,
                 checksum=f"md5:{backbone.md5}",
-                text=f"Fetching {backbone.name}",
+                text=f"Fetching {backbone.name}" if progress else None,
                 patience=patience,
             )
         except FetchError as error:
