@@ -103,7 +103,9 @@ def _history(record: dict[str, Any]) -> Iterator[str]:
         return
     for name in ("loss", "accuracy"):
         said, kept = training["validation"][name], float(best[f"val_{name}"].iloc[0])
-        if said is not None and not math.isclose(said, kept, rel_tol=1e-2, abs_tol=1e-2):
+        # Scored twice, batch by batch and at once: a picture on the edge may fall the other way.
+        edge = 1.5 / training["validation"]["n"] if name == "accuracy" else 0.01
+        if said is not None and not math.isclose(said, kept, rel_tol=0.05, abs_tol=edge):
             yield (
                 f"says validation {name} {said:.3f}, history.csv has {kept:.3f} at the best epoch"
             )
