@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from xray_helpers.evaluation.estimate import Estimate
+
 
 def facts(record: dict[str, Any]) -> str:
     """What the report needs of a run, as Markdown; figures with n and interval.
@@ -44,11 +46,11 @@ def facts(record: dict[str, Any]) -> str:
         f"loss {training['validation']['loss']:.3f} (n = {training['validation']['n']})",
         f"- **Test:** accuracy {_estimate(test['accuracy'])}"
         + (f", loss {test['loss']:.3f}" if test["loss"] is not None else ""),
-        "- **Test, by class:** "
-        + "; ".join(
-            f"{name.replace('_', ' ', 1)} {metric['value']:.3f} (n = {metric['n']})"
+        "- **Test, by class:**",
+        *(
+            f"    - {name.replace('_', ' ', 1)}: {_estimate(metric)}"
             for name, metric in test.items()
-            if name.startswith(("precision_", "recall_")) and metric["value"] is not None
+            if name.startswith(("precision_", "recall_")) and not name.endswith("_macro")
         ),
         f"- **Time:** {seconds['total']:.1f} s in all on {training['device']}{_faster(training)}"
         + (
@@ -80,8 +82,6 @@ def show_facts(run: "Run") -> None:  # noqa: F821 - for the reader; session impo
     show_text(facts(run.record.record))
 
 
-def _estimate(metric: dict[str, float]) -> str:
-    return (
-        f"{metric['value']:.3f} (95 % interval {metric['low']:.3f} to {metric['high']:.3f}, "
-        f"n = {metric['n']})"
-    )
+def _estimate(metric: dict[str, Any]) -> str:
+    """A figure with n and both of its intervals, as the notebooks print it."""
+    return str(Estimate.from_dict(metric))
