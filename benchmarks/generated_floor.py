@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from xray_helpers.data.generate import write_demo
-from xray_helpers.evaluation.floor import floor_features, floor_model
+from xray_helpers.evaluation.floor import floor_inputs, floor_model
 
 TASKS = {
     "task1": ("two", ("normal", "covid")),
@@ -27,7 +27,7 @@ def features(folder: Path, classes: tuple[str, ...]) -> tuple[np.ndarray, np.nda
     """The ten numbers (n, 10) and the class number (n,) of every picture of a split."""
     paths = [sorted((folder / label).glob("*.jpeg")) for label in classes]
     labels = np.repeat(np.arange(len(classes)), [len(some) for some in paths])
-    return floor_features([path for some in paths for path in some]), labels
+    return floor_inputs([path for some in paths for path in some])["numbers"], labels
 
 
 def main() -> None:

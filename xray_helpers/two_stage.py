@@ -172,10 +172,11 @@ def cascade_facts(record: dict[str, Any]) -> str:
                 f"- **{name.replace('_', ' ', 1).capitalize()}:** {metric['value']:.3f} (95 % "
                 f"interval {metric['low']:.3f} to {metric['high']:.3f}, n = {metric['n']})"
             )
+    over = " over patients" if pairs.get("over_patients") else ""
     lines.append(
         f"- **Beside the softmax network:** both right {pairs['both']}, only the cascade "
         f"{pairs['first_only']}, only the softmax {pairs['second_only']}, neither "
-        f"{pairs['neither']}; McNemar's exact p = {pairs['p']:.3g}"
+        f"{pairs['neither']}; exact McNemar p{over} = {pairs['p']:.3g}"
     )
     return "\n".join(lines)
 

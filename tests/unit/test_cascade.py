@@ -296,6 +296,10 @@ def test_pairs_by_hand():
     assert paired(one, one).p == 1
     with pytest.raises(ValueError, match="same pictures"):
         paired(one, evaluation([True] * 8, "other"))
+    # All pictures of two patients: not more evidence than two.
+    for result in (one, two):
+        result.predictions["patient"] = [f"p{i % 2}" for i in range(8)]
+    assert paired(one, two).p == 0.5
 
 
 # --- running the variants -----------------------------------------------------------------------

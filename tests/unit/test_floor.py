@@ -10,14 +10,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from xray_helpers.data import Dataset, find_source, load_data
+from xray_helpers.data.checks.seen import measure
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.floor import (
     NAMES,
-    floor_features,
     floor_inputs,
     floor_model,
     floors,
-    ten_numbers,
 )
 from xray_helpers.evaluation.metrics import wilson
 
@@ -26,9 +25,9 @@ def test_ten_numbers_of_a_known_picture(tmp_path):
     values = np.full((224, 224), 100, np.uint8)
     values[:, :8] = 20
     values[:, -8:] = 40
-    path = tmp_path / "grey.jpeg"
-    Image.fromarray(values).save(path.with_suffix(".png"))
-    numbers = dict(zip(NAMES, ten_numbers(path.with_suffix(".png")), strict=True))
+    path = tmp_path / "grey.png"
+    Image.fromarray(values).save(path)
+    numbers = dict(zip(NAMES, floor_inputs([path])["numbers"][0], strict=True))
     assert numbers["width"] == numbers["height"] == 224
     assert (numbers["width / height"], numbers["mode is L"], numbers["mode is RGBA"]) == (1, 1, 0)
     assert numbers["file is PNG"] == 1
@@ -41,12 +40,44 @@ def test_ten_numbers_of_a_known_picture(tmp_path):
 def test_colour_and_transparency(tmp_path):
     Image.new("RGBA", (50, 20), (255, 0, 0, 128)).save(tmp_path / "a.png")
     Image.new("RGB", (50, 20)).save(tmp_path / "b.jpg")
-    features = floor_features([tmp_path / "a.png", tmp_path / "b.jpg"])
+    features = floor_inputs([tmp_path / "a.png", tmp_path / "b.jpg"])["numbers"]
     assert features.shape == (2, 10)
     assert features.dtype == np.float64
     assert features[0, :6].tolist() == [50, 20, 2.5, 0, 1, 1]
     assert features[1, :6].tolist() == [50, 20, 2.5, 0, 0, 0]
-    assert floor_features([]).shape == (0, 10)
+    assert floor_inputs([])["numbers"].shape == (0, 10)
+
+
+def test_files_are_seen_as_the_audit_sees_them(tmp_path):
+    """16 bits, half transparent and turned by EXIF: upright, 8 bits, on black; mode of the file."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 2**16, (60, 90), dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    Image.new("RGBA", (50, 20), (255, 255, 255, 128)).save(tmp_path / "clear.png")
+    dark_left = np.repeat(np.linspace(0, 255, 300), 200).reshape(300, 200).T.astype(np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # what lies on the left belongs on top
+    Image.fromarray(dark_left).save(tmp_path / "turned.jpg", exif=turned)
+    paths = sorted(tmp_path.iterdir())
+    seen = floor_inputs(paths)
+    clear, deep, lying = (dict(zip(NAMES, row, strict=True)) for row in seen["numbers"])
+    assert deep["mean"] == pytest.approx(values.mean() / 257, abs=1)
+    assert (deep["mode is L"], clear["mode is RGBA"], lying["mode is L"]) == (0, 1, 1)
+    assert clear["mean"] == 128
+    assert (lying["width"], lying["height"]) == (300, 200)
+    sides, ends = list(NAMES)[-2:]
+    assert abs(lying[ends] - lying["mean"]) < 4 and lying[sides] == pytest.approx(127, abs=4)
+    upright = seen["thumbnails"][2].reshape(14, 14)
+    assert (np.diff(upright.mean(axis=1)) > 0).all() and np.ptp(upright.mean(axis=0)) < 3
+    audited = [measure(path).numbers for path in paths]
+    assert np.array_equal(seen["numbers"], audited)
+
+
+def test_a_file_that_would_fill_the_memory_is_named_in_one_sentence(tmp_path, monkeypatch):
+    Image.new("L", (300, 300)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(KitError, match=r"huge\.png cannot be read any more \(it has more than"):
+        floor_inputs([tmp_path / "huge.png"])
 
 
 def test_the_model_learns_what_the_numbers_tell():
@@ -79,7 +110,7 @@ def test_a_thumbnail_is_every_16th_pixel_of_the_grey_picture(tmp_path):
     assert seen["thumbnails"][0].tolist() == values[::16, ::16].ravel().tolist()
     small = np.asarray(large.resize((224, 224), Image.Resampling.BILINEAR))
     assert seen["thumbnails"][1].tolist() == small[::16, ::16].ravel().tolist()
-    assert np.array_equal(seen["numbers"], floor_features([tmp_path / "a.png", tmp_path / "b.png"]))
+    assert seen["numbers"][:, 0].tolist() == [224, 300]
     assert floor_inputs([])["thumbnails"].shape == (0, 196)
 
 

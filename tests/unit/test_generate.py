@@ -11,7 +11,7 @@ from PIL import Image
 from xray_helpers.data.generate import COUNTS, draw, is_generated, read_mask, write, write_demo
 from xray_helpers.data.generate.film import draw_again, measured
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.floor import floor_features
+from xray_helpers.evaluation.floor import floor_inputs
 
 SMALL = {"per_class": 3, "test_per_class": 2, "size": 64, "progress": False}
 SICK = ("covid", "pneumonia_bac", "pneumonia_vir")
@@ -242,9 +242,9 @@ def test_the_measures_are_those_of_the_floor(demo, tmp_path):
     path = next((demo / "all" / "train" / "covid").iterdir())
     with Image.open(path) as picture:
         here = measured(np.array(picture))
-    assert np.allclose(here, floor_features([path])[0, 6:])
+    assert np.allclose(here, floor_inputs([path])["numbers"][0, 6:])
 
 
 def test_one_size_mode_and_format(demo):
-    numbers = floor_features(sorted(demo.glob("all/*/*/*.jpeg")))
+    numbers = floor_inputs(sorted(demo.glob("all/*/*/*.jpeg")))["numbers"]
     assert np.all(np.ptp(numbers[:, :6], axis=0) == 0)

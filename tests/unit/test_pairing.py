@@ -1,22 +1,19 @@
 """Two classifiers on the same pictures: intervals, exact tests, corrections."""
 
 import math
+from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, permutation_test
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.pairing import (
-    Paired,
-    fewest_one_way,
-    holm,
-    newcombe,
-    paired_difference,
-)
+from xray_helpers.evaluation.pairing import Paired, newcombe, paired, paired_difference
+from xray_helpers.evaluation.significance import fewest_one_way, flip_p, holm
 
 
 def counted(both: int, first_only: int, second_only: int, neither: int) -> Paired:
@@ -118,11 +115,44 @@ def test_p_is_that_of_statsmodels_exact_mcnemar():
     assert paired_difference(*tables(5, 0, 0, 3)).counts.p == 1
 
 
+def test_p_over_patients_is_the_share_of_all_ways_to_turn_their_gains():
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        gains = rng.integers(-6, 7, rng.integers(1, 11))
+        signs = np.array(list(product((-1, 1), repeat=len(gains))))
+        expected = np.mean(np.abs(signs @ gains) >= abs(gains.sum()))
+        assert flip_p(gains) == pytest.approx(expected)
+    assert flip_p([]) == flip_p([0, 0]) == flip_p([7]) == flip_p([3, -3]) == 1
+    assert flip_p([2] * 6) == pytest.approx(2 / 2**6)
+
+
+@pytest.mark.parametrize("seed", [8, 10, 11])  # p = 0.71, 0.016, 0.059
+def test_p_of_many_patients_is_that_of_scipys_permutation_test(seed):
+    gains = np.random.default_rng(seed).integers(-4, 6, 45)
+    drawn = permutation_test(
+        (gains,), np.sum, permutation_type="samples", vectorized=True, n_resamples=20_000, rng=0
+    )
+    assert flip_p(gains) == pytest.approx(drawn.pvalue, abs=0.01)
+
+
 def test_six_all_one_way_is_the_least_that_can_tell_two_apart():
-    assert [fewest_one_way(n) for n in range(7)] == [None] * 6 + [6]
-    assert fewest_one_way(10) == 9  # 9 of 10: p = 0.021; 8 of 10: 0.109
-    assert fewest_one_way(6, comparisons=2) is None
-    assert fewest_one_way(7, comparisons=2) == 7
+    assert [fewest_one_way([1] * n) for n in range(7)] == [None] * 6 + [6]
+    assert fewest_one_way([1] * 10) == 9  # 9 of 10: p = 0.021; 8 of 10: 0.109
+    assert fewest_one_way([1] * 6, comparisons=2) is None
+    assert fewest_one_way([1] * 7, comparisons=2) == 7
+
+
+def test_so_many_patients_one_way_are_enough_whichever_they_are():
+    rng = np.random.default_rng(7)
+    for _ in range(10):
+        sizes = rng.integers(1, 5, 8)
+        enough = fewest_one_way(-sizes)
+        ways = np.array(list(product((-1, 1), repeat=8)))
+        one_way = np.maximum((ways > 0).sum(axis=1), (ways < 0).sum(axis=1))
+        p = np.array([flip_p(way * sizes) for way in ways[one_way >= enough]])
+        assert p.max() < 0.05
+        fewer = [flip_p(way * sizes) for way in ways[one_way == enough - 1]]
+        assert max(fewer) >= 0.05
 
 
 def test_holm_is_that_of_statsmodels_in_any_order():
@@ -189,3 +219,38 @@ def test_a_patient_who_repeats_is_no_more_evidence():
     alone, shared = (paired_difference(table(one, p), table(two)) for p in (None, many))
     assert (alone.low, alone.high) == (shared.low, shared.high)
     assert shared.patient_high - shared.patient_low > 2 * (alone.high - alone.low)
+
+
+def test_a_single_patient_tells_nothing_apart():
+    found = paired_difference(table([True] * 10, ["one"] * 10), table([False] * 10))
+    assert found.counts.p == 1 and found.counts.over_patients
+    assert (found.patients, found.gains) == (1, (10,))
+    assert np.isnan(found.patient_low)
+
+
+def test_the_patients_may_stand_in_either_table_in_any_order():
+    one, two = [True] * 8 + [False] * 4, [False] * 7 + [True] * 5
+    patients = [f"p{i // 2}" for i in range(12)]
+    whole = paired_difference(table(one, patients), table(two))
+    assert whole.patients == 6 and whole.gains == (2, 2, 2, 1, -2, -2)
+    order = np.random.default_rng(8).permutation(12)
+    shuffled = table(two, patients).iloc[order]
+    assert paired_difference(table(one), shuffled) == whole
+
+
+def test_correlated_pictures_of_equals_are_seldom_called_different():
+    """9 patients with 8 pictures each; a run is right for a patient's pictures or is not."""
+    rng = np.random.default_rng(9)
+    patients = np.repeat([f"p{i}" for i in range(9)], 8)
+    false = by_picture = 0
+    for _ in range(150):
+        right = rng.random((2, 72)) < np.repeat(rng.choice([0.1, 0.9], (2, 9)), 8, axis=1)
+        one, two = (SimpleNamespace(predictions=table(list(r), list(patients))) for r in right)
+        false += paired(one, two).p < 0.05
+        alone = [
+            SimpleNamespace(predictions=run.predictions[["path", "true", "predicted"]])
+            for run in (one, two)
+        ]
+        by_picture += paired(*alone).p < 0.05
+    assert false <= 14  # 5 % of 150 are 7 or 8
+    assert by_picture > 40

@@ -33,7 +33,7 @@ def ranking() -> pd.DataFrame:
             "accuracy": [0.7, 0.6, 0.65],
             "low": [0.6, 0.5, np.nan],
             "high": [0.8, 0.7, np.nan],
-            "verdict": ["the best here", "worse than the best", "as good as the best"],
+            "verdict": ["the best here", "worse than the best", "cannot be told from the best"],
             "mark": ["random weights", "", ""],
             "reference": [False, False, True],
         }
@@ -104,7 +104,7 @@ def test_floors_are_shaded_diamonds_and_no_runs():
     assert "floor: has seen no detail of a lung" not in words(plain)
 
 
-def test_backbones_keep_their_order_and_say_who_is_as_good():
+def test_backbones_keep_their_order_and_say_who_is_worse():
     figure = DRAWN["ranking"]()
     names = [t for t in axes_of(figure).texts if t.get_text() in set(ranking()["backbone"])]
     assert [t.get_text() for t in sorted(names, key=lambda t: t.xy[1])] == list(

@@ -15,6 +15,7 @@ from xray_helpers.cli import main
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.floor import FLOORS, Floors
 from xray_helpers.evaluation.metrics import wilson
+from xray_helpers.evaluation.significance import fewest_one_way
 from xray_helpers.run import Run
 from xray_helpers.runs import comparison, correction_note, pair_table, pairs_of, side_by_side
 from xray_helpers.runs.record import GENERATED, RunFolder, write_json
@@ -222,18 +223,61 @@ def test_several_comparisons_are_corrected_together(a_run):
     assert not {"low by patient", "high by patient"} & set(table)
 
 
-def test_a_few_patients_with_many_pictures_do_not_tell_two_apart(a_run):
-    records = [a_run("aaaa", first(30)), a_run("bbbb", first(20))]
+def of_patients(records: list[dict], patients: list[str]) -> None:
+    """Write down whose the pictures are."""
     for record in records:
         path = Path(record["folder"]) / "predictions.csv"
-        # All pictures that tell the two apart are of one patient, whom a resample may miss.
-        patients = ["one" if 20 <= i < 30 else f"p{i}" for i in range(N)]
         pd.read_csv(path).assign(patient=patients).to_csv(path, index=False)
+
+
+def test_pictures_of_one_patient_count_once(a_run):
+    records = [a_run("aaaa", first(30)), a_run("bbbb", first(20))]
+    of_patients(records, ["one" if 20 <= i < 30 else f"p{i}" for i in range(N)])
     (pair,) = pairs_of(records)
-    assert pair.difference.counts.p < 0.01
     assert pair.better is None
-    assert "are of only 27 patients" in pair.sentence
+    assert pair.sentence.endswith(
+        "this test set cannot tell them apart (exact McNemar p over patients = 1). One of the two "
+        "gets more pictures right for 1 of 27 patients; it would take 6 such patients, all one way."
+    )
     assert {"low by patient", "high by patient"} <= set(pair_table([pair]))
+
+
+@pytest.mark.parametrize("patients", [1, 2])
+def test_one_or_two_patients_never_tell_two_apart(a_run, patients):
+    records = [a_run("aaaa", first(30)), a_run("bbbb", first(20))]
+    of_patients(records, [f"p{i % patients}" for i in range(N)])
+    (pair,) = pairs_of(records)
+    assert pair.better is None and pair.verdict == "cannot be told apart"
+    assert "cannot tell them apart" in pair.sentence
+
+
+def test_several_patients_one_way_tell_two_apart(a_run):
+    records = [a_run("aaaa", first(32)), a_run("bbbb", first(16))]
+    of_patients(records, [f"p{i // 2}" for i in range(N)])
+    (pair,) = pairs_of(records)
+    assert pair.better == pair.first
+    assert pair.sentence.endswith("(exact McNemar p over patients = 0.0078).")
+
+
+def test_uneven_patients_are_told_how_many_would_be_enough(a_run):
+    # Four pictures of one patient against six of other patients.
+    records = [a_run("aaaa", first(30)), a_run("bbbb", [*first(24), *range(30, 34)])]
+    of_patients(records, ["one" if i >= 30 else f"p{i}" for i in range(N)])
+    (pair,) = pairs_of(records)
+    assert pair.sentence.endswith(
+        "One of the two gets more pictures right for 7 of 31 patients; all of these 7 one way "
+        "would be enough."
+    )
+    assert fewest_one_way(pair.difference.gains) == 7
+
+
+def test_the_correction_is_of_the_p_over_patients(a_run):
+    records = [a_run("aaaa", first(36)), a_run("bbbb", first(20)), a_run("cccc", first(8))]
+    of_patients(records, [f"p{i // 2}" for i in range(N)])
+    table = pair_table(pairs_of(records))
+    assert table["p"].tolist() == pytest.approx([2 / 2**8, 2 / 2**14, 2 / 2**6])
+    expected = multipletests(table["p"], method="holm")[1]
+    assert table["p corrected"].to_numpy() == pytest.approx(expected)
 
 
 # --- xray compare ---------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def test_lists_and_comparisons_take_the_run_like_any_other(run, data, networks):
     assert row["test accuracy"] == record["test"]["accuracy"]["value"]
     assert row["validation accuracy"] == record["training"]["validation"]["accuracy"]
     assert row["run"].startswith("cascade cnn")
-    assert f"n = {12})" in facts(record)
+    assert "/12, 95 % interval" in facts(record)
 
 
 def test_a_stage_trained_again_replaces_its_epochs_and_reopens_the_run(run, data, networks):

@@ -22,29 +22,20 @@ from functools import partial
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from xray_helpers.data import Dataset
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.bootstrap import percentile_interval, resample_weights
+from xray_helpers.evaluation.bootstrap import CONFIDENCE, percentile_interval, resample_weights
 from xray_helpers.evaluation.floor import FLOORS, floor_inputs, floor_model
+from xray_helpers.evaluation.probe import pooled_backbone, pooled_features
 from xray_helpers.models.backbones import BACKBONES, PRETRAINED
-from xray_helpers.models.recipe import Recipe
 from xray_helpers.models.weights import Weights, find_weights
 from xray_helpers.progress import no_bars, progress_bar
-from xray_helpers.training.search import fold_numbers, search_inputs
+from xray_helpers.training.search import fold_numbers
 
-PENALTY = 0.01
-"""C of the logistic regression, the same for all backbones and for the thumbnails of the floor.
-
-With more features than pictures, the penalty decides how certain the classifier may become. 0.01
-means: before it has seen a picture, the scores that it would give from 512 to 2048 features spread
-by 2 to 5, from unsure to nearly sure, while C = 1 starts at "sure of everything". It is fixed
-beforehand, since to choose it by these pictures would flatter whichever backbone it was chosen for.
-"""
+WORSE, UNTOLD = "worse than the best", "cannot be told from the best"
 
 
 def rank_backbones(
@@ -77,9 +68,12 @@ def rank_backbones(
         - spread: standard deviation of the accuracy over the repeats (n - 1);
         - n (pictures), patients;
         - behind: the best backbone's accuracy less this one's; behind_low, behind_high: its 95 %
-          interval, paired: the same patients drawn for both; NaN for the best itself;
-        - verdict: "the best here", "as good as the best" where that interval reaches 0, else
-          "worse than the best" (a floor may also be "better than the best");
+          interval, paired: the same patients drawn for both; NaN for the best itself. It is that
+          of these two alone, and does not know that the best was picked out of several;
+        - verdict: "the best here"; "worse than the best", of a backbone that is farther behind
+          than the last of so many equally good ones would be in 95 of 100 cases (see `_limit`),
+          of a floor where that interval lies above 0; else "cannot be told from the best", which
+          does not mean equally good (a floor may also be "better than the best");
         - mark: "random weights" where the backbone has learnt nothing yet, else "";
         - reference: True for floors.
 
@@ -101,7 +95,8 @@ def rank_backbones(
             kinds[name] = found.kind
             with no_bars():
                 features = _features(data, name, found, seed)
-            right[name] = _answers(features, labels, cuts, _classifier)
+            # More features than pictures, as of thumbnails: the same classifier.
+            right[name] = _answers(features, labels, cuts, partial(floor_model, "thumbnails"))
             bar.update()
         bar.set_postfix_str("")
     seen = floor_inputs(data.table["path"].iloc[rows].tolist())
@@ -146,18 +141,14 @@ def _features(data: Dataset, name: str, weights: Weights, seed: int) -> np.ndarr
     is the part that the notebooks' default networks freeze too: what they kept is not computed
     again.
     """
-    last = "dense1 sigmoid" if len(data.classes) == 2 else f"dense{len(data.classes)} softmax"
-    loss = "binary_crossentropy" if len(data.classes) == 2 else "categorical_crossentropy"
-    recipe = Recipe("ranking", data.task, name, f"gap > {last}", loss=loss)
-    features = search_inputs(recipe, data, weights, seed)[0]["x"].astype(np.float64)
+    network = pooled_backbone(data, name, weights, seed)
+    # One split after the other, as `train` does: it finds them in the cache.
+    splits = [data.split(split)[0] for split in ("train", "validation")]
+    features = np.concatenate([pooled_features(network, pictures) for pictures in splits])
     # The next backbone needs the memory.
     keras.backend.clear_session()
     gc.collect()
     return features
-
-
-def _classifier() -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=5000))
 
 
 def _answers(
@@ -194,13 +185,19 @@ def _scored(
     shares = {name: answers.mean(axis=0) for name, answers in right.items()}
     drawn = {name: times @ share / times.sum(axis=1) for name, share in shares.items()}
     ranked = sorted(backbones, key=lambda name: -shares[name].mean())
-    best = ranked[0]
+    best, limit = ranked[0], _limit([drawn[name] - shares[name].mean() for name in ranked])
     rows = []
     for place, name in enumerate([*ranked, *(name for name in right if name not in backbones)]):
         low, high = percentile_interval(drawn[name])
         behind = float(np.mean(shares[best] - shares[name]))
         behind_low, behind_high = percentile_interval(drawn[best] - drawn[name])
         repeats = right[name].mean(axis=1)
+        if name == best:
+            verdict = "the best here"
+        elif name in backbones:
+            verdict = WORSE if behind > limit else UNTOLD
+        else:
+            verdict = _verdict(behind_low, behind_high)
         rows.append(
             {
                 "rank": place + 1 if name in backbones else None,
@@ -214,18 +211,36 @@ def _scored(
                 "behind": behind,
                 "behind_low": behind_low,
                 "behind_high": behind_high,
-                "verdict": "the best here"
-                if name == best
-                else _verdict(behind, behind_low, behind_high),
+                "verdict": verdict,
             }
         )
     return pd.DataFrame(rows).astype({"rank": "Int64"})
 
 
-def _verdict(behind: float, low: float, high: float) -> str:
-    """What the interval of a distance from the best says; without one, what the distance says."""
-    if low > 0 or (np.isnan(low) and behind > 0):
-        return "worse than the best"
-    if high < 0 or (np.isnan(high) and behind < 0):
-        return "better than the best"
-    return "as good as the best"
+def _limit(moves: Sequence[np.ndarray]) -> float:
+    """How far behind the best a backbone has to be to be called worse.
+
+    The best of several equals is the one that had luck, so the last of them is behind it without
+    being worse: among six equals, the first and the last are farther apart than two usually are.
+    How far is read from the resamples, in which each backbone's accuracy moves about what it is
+    here. In 95 of 100 of them the first and the last have moved apart by less than this (Tukey's
+    range, with patients drawn: Westfall and Young 1993, Resampling-Based Multiple Testing).
+
+    Args:
+        moves: of each backbone, its accuracy in each resample less that of all patients, (B,).
+
+    Returns:
+        A difference of accuracies; infinite where no resample moves them apart, as where there is
+        one patient only: then there is nothing to judge by.
+    """
+    apart = np.ptp(np.stack(moves), axis=0)
+    limit = float(np.quantile(apart, CONFIDENCE))
+    # Not 0: the last digit of a mean depends on how it is added up.
+    return limit if limit > 1e-9 else float("inf")
+
+
+def _verdict(low: float, high: float) -> str:
+    """What the interval of a floor's distance from the best says; without one (NaN), nothing."""
+    if low > 0:
+        return WORSE
+    return "better than the best" if high < 0 else UNTOLD

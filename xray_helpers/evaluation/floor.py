@@ -7,20 +7,19 @@ the classes apart, so can a network, without having learnt anything about diseas
 worth something by what it scores above this floor.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from xray_helpers.data import Dataset
 from xray_helpers.data.file_numbers import NAMES, SIDE, file_numbers, grey_square
-from xray_helpers.data.pictures import in_threads
+from xray_helpers.data.pictures import UnreadablePicture, in_threads, open_picture
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.metrics import Estimate, accuracy
 from xray_helpers.paths import below
@@ -31,6 +30,14 @@ FLOORS = {
     "thumbnails": "floor: 14×14 thumbnails",
 }
 """What the two floors are called in records, and in tables and figures."""
+PENALTY = {"numbers": 1.0, "thumbnails": 0.01}
+"""C of each floor's logistic regression: the smaller, the stronger the penalty.
+
+With more features than pictures, the penalty decides how certain the classifier may become. 0.01
+means: before it has seen a picture, the scores that it would give from 512 to 2048 features spread
+by 2 to 5, from unsure to nearly sure, while C = 1 starts at "sure of everything". It is fixed
+beforehand, since to choose it by these pictures would flatter whatever it was chosen for.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +99,7 @@ def floors(data: Dataset, progress: str | None = "Measuring the floor") -> Floor
 def floor_inputs(paths: Sequence[Path | str], progress: str | None = None) -> dict[str, np.ndarray]:
     """What the floors see of n pictures: "numbers", (n, 10), and "thumbnails", (n, 196), float64.
 
-    Each file is read once, in parallel threads.
+    The numbers stand in the order of `NAMES`. Each file is read once, in parallel threads.
 
     Raises:
         KitError: a file cannot be read.
@@ -109,36 +116,24 @@ def floor_inputs(paths: Sequence[Path | str], progress: str | None = None) -> di
 def floor_model(name: str = "numbers") -> Pipeline:
     """The classifier of a floor, not yet fitted: standardised, then logistic regression.
 
-    That on thumbnails has more numbers than there are pictures, and so a stronger penalty
-    (C = 0.01 in place of 1).
+    That on thumbnails has more numbers than there are pictures, and so a stronger penalty, see
+    `PENALTY`.
     """
-    penalty = 0.01 if name == "thumbnails" else 1.0
-    return make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=5000))
-
-
-def ten_numbers(path: Path) -> np.ndarray:
-    """The ten numbers of one picture, float64 (10,), in the order of `NAMES`.
-
-    Width, height and mode are those of the file as it lies on disk. The last four are measured,
-    0 to 255, on the picture in grey, resized to 224x224 with Pillow's bilinear filter.
-    """
-    return _look(path)[0]
-
-
-def floor_features(paths: Iterable[Path]) -> np.ndarray:
-    """The ten numbers of n pictures, float64 (n, 10)."""
-    return floor_inputs(list(paths))["numbers"]
+    return make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY[name], max_iter=5000))
 
 
 def _look(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The ten numbers, (10,), and the thumbnail, (196,), of one picture, float64."""
+    """The ten numbers, (10,), and the thumbnail, (196,), of one picture, float64.
+
+    Size, mode and format are those of the file as it lies on disk. The rest is measured on the
+    picture as every network of the kit gets it: upright, 8 bits, transparency on black.
+    """
     try:
-        with Image.open(path) as picture:
-            size, mode, kind = picture.size, picture.mode, picture.format
-            grey = grey_square(picture)
-    except OSError as error:
+        file, image = open_picture(path)
+    except UnreadablePicture as error:
         raise KitError(
-            f"{path} cannot be read any more ({error}); put it back and load the data again."
+            f"{path} cannot be read any more ({error.reason}); put it back and load the data again."
         ) from error
+    grey = grey_square(image)
     thumbnail = grey[::STEP, ::STEP].astype(np.float64).ravel()
-    return file_numbers(size, mode, kind or "", grey), thumbnail
+    return file_numbers((file.width, file.height), file.mode, file.format, grey), thumbnail

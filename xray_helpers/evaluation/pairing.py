@@ -3,33 +3,34 @@
 Pictures that both get right, or both get wrong, say nothing about which one is better. Only those
 that one alone gets right do, and of 36 pictures there are often three or four. So two accuracies
 are compared picture by picture, not by whether their intervals overlap.
+
+Pictures of one patient are alike: a network that fails on one of them fails on most. Ten of them
+are no more evidence than one, so what is counted in the test is patients.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.bootstrap import percentile_interval, resample_weights
 from xray_helpers.evaluation.metrics import wilson
+from xray_helpers.evaluation.significance import flip_p
 
 if TYPE_CHECKING:
     from xray_helpers.evaluation.predict import Evaluation
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
 class Paired:
     """Two classifiers on the same n pictures: how many both get right, only one, or neither.
 
-    `p` is that of McNemar's exact test: how likely so uneven a number of pictures that only one
-    gets right is if both are equally good (McNemar 1947, Psychometrika 12:153; exact: a sign
-    test, binomial with one half).
+    `p` is how likely so uneven a number of pictures that only one gets right is if both are equally
+    good, patient by patient: see `flip_p`. `over_patients` says whether some patient has several
+    pictures; where none has, p is that of McNemar's exact test (McNemar 1947, Psychometrika
+    12:153).
     """
 
     both: int
@@ -37,6 +38,7 @@ class Paired:
     second_only: int
     neither: int
     p: float
+    over_patients: bool = False
 
     @property
     def n(self) -> int:
@@ -48,6 +50,11 @@ class Paired:
         """Pictures that only one of the two gets right."""
         return self.first_only + self.second_only
 
+    @property
+    def p_name(self) -> str:
+        """What `p` is called in a sentence."""
+        return "exact McNemar p over patients" if self.over_patients else "exact McNemar p"
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -58,8 +65,11 @@ class Difference:
         value: the difference, -1 to 1; above 0 the first is better.
         low, high: its 95 % interval, see `newcombe`; it takes each picture for a new patient.
         patients: how many patients the pictures are of.
+        gains: by how many pictures the first is better, for each patient for whom it is better or
+            (below 0) worse.
         patient_low, patient_high: 95 % interval by drawing whole patients, see `bootstrap`; NaN
-            where each patient has one picture, or where the two differ on no picture.
+            where each patient has one picture, or where all draws give the same difference (those
+            of a single patient, say, or of two classifiers that differ on no picture).
     """
 
     counts: Paired
@@ -67,6 +77,7 @@ class Difference:
     low: float
     high: float
     patients: int
+    gains: tuple[int, ...]
     patient_low: float
     patient_high: float
 
@@ -77,7 +88,7 @@ def paired(first: "Evaluation", second: "Evaluation") -> Paired:
     Raises:
         KitError: they were not evaluated on the same pictures.
     """
-    return _counted(*_right(first.predictions, second.predictions))
+    return _counted(*_aligned(first.predictions, second.predictions))
 
 
 def paired_difference(first: pd.DataFrame, second: pd.DataFrame) -> Difference:
@@ -85,23 +96,30 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame) -> Difference:
 
     Args:
         first, second: as `predictions.csv`: columns path, true, predicted and, where known,
-            patient (without it each picture counts as a patient); in any order.
+            patient, which one table is enough to know; in any order. Where neither knows, each
+            picture counts as a patient.
 
     Raises:
         KitError: they are not of the same pictures, or call their true classes differently.
     """
-    right_1, right_2 = _right(first, second)
-    counts = _counted(right_1, right_2)
-    patients = first["patient"].astype(str) if "patient" in first else first["path"]
+    right_1, right_2, patients = _aligned(first, second)
+    counts = _counted(right_1, right_2, patients)
     low, high = newcombe(counts)
-    number = int(patients.nunique())
     by_patient = (float("nan"), float("nan"))
-    if number < counts.n:
+    if counts.over_patients:
         times = resample_weights(patients)
         gains = right_1.astype(float) - right_2.astype(float)
         by_patient = percentile_interval(times @ gains / times.sum(axis=1))
-    value = (counts.first_only - counts.second_only) / counts.n
-    return Difference(counts, value, low, high, number, *by_patient)
+    return Difference(
+        counts=counts,
+        value=(counts.first_only - counts.second_only) / counts.n,
+        low=low,
+        high=high,
+        patients=len(np.unique(patients)),
+        gains=tuple(_patient_gains(right_1, right_2, patients).tolist()),
+        patient_low=by_patient[0],
+        patient_high=by_patient[1],
+    )
 
 
 def newcombe(counts: Paired) -> tuple[float, float]:
@@ -132,55 +150,31 @@ def newcombe(counts: Paired) -> tuple[float, float]:
     )
 
 
-def holm(p: Sequence[float]) -> np.ndarray:
-    """P-values of several comparisons, each as large as it has to be for all of them together.
-
-    Of twenty comparisons of equals one has p < 0.05 by chance. Holm's correction (1979,
-    Scandinavian Journal of Statistics 6:65) keeps the chance of even one such error below 5 %:
-    the smallest p is multiplied by the number of comparisons, the next by one less, and so on.
-
-    Args:
-        p: (m,), 0 to 1.
-
-    Returns:
-        float64 (m,), in the order of `p`.
-    """
-    p = np.asarray(p, np.float64)
-    order = np.argsort(p, kind="stable")
-    corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    result = np.empty(len(p))
-    result[order] = np.minimum(corrected, 1)
-    return result
+def _patient_gains(right_1: np.ndarray, right_2: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """See `Difference.gains`: int64, one a patient for whom the two differ."""
+    gains = right_1.astype(np.int64) - right_2.astype(np.int64)
+    net = pd.Series(gains).groupby(patients).sum().to_numpy()
+    return net[net != 0]
 
 
-def fewest_one_way(apart: int, comparisons: int = 1) -> int | None:
-    """Of `apart` pictures, how many must be right for one classifier only, for p < 0.05.
-
-    None where not even all of them would do. With several comparisons, p < 0.05 / comparisons:
-    what Holm's correction asks of the smallest.
-    """
-    limit = SIGNIFICANT / comparisons
-    enough = (k for k in range(apart // 2, apart + 1) if apart and _exact_p(k, apart) < limit)
-    return next(enough, None)
-
-
-def _exact_p(first_only: int, apart: int) -> float:
-    return float(binomtest(first_only, apart).pvalue) if apart else 1.0
-
-
-def _counted(right_1: np.ndarray, right_2: np.ndarray) -> Paired:
-    first_only, second_only = int((right_1 & ~right_2).sum()), int((right_2 & ~right_1).sum())
+def _counted(right_1: np.ndarray, right_2: np.ndarray, patients: np.ndarray) -> Paired:
     return Paired(
         both=int((right_1 & right_2).sum()),
-        first_only=first_only,
-        second_only=second_only,
+        first_only=int((right_1 & ~right_2).sum()),
+        second_only=int((right_2 & ~right_1).sum()),
         neither=int((~right_1 & ~right_2).sum()),
-        p=_exact_p(first_only, first_only + second_only),
+        p=flip_p(_patient_gains(right_1, right_2, patients)),
+        over_patients=len(np.unique(patients)) < len(patients),
     )
 
 
-def _right(first: pd.DataFrame, second: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each picture is called right, (n,) bool, twice, in the order of the first table."""
+def _aligned(
+    first: pd.DataFrame, second: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether each picture is called right, (n,) bool, twice, and whose it is, (n,) text.
+
+    In the order of the first table.
+    """
     other = second.set_index("path")
     paths = first["path"]
     same = not other.index.has_duplicates and not paths.duplicated().any()
@@ -193,5 +187,8 @@ def _right(first: pd.DataFrame, second: pd.DataFrame) -> tuple[np.ndarray, np.nd
         raise KitError(
             "The two call the same pictures' true classes differently; compare runs of one task."
         )
+    # A run of an older kit has not written down its patients; the other run may have.
+    knows = next((table for table in (first, other) if "patient" in table), None)
+    patients = paths if knows is None else knows["patient"]
     right_1, right_2 = first["true"] == first["predicted"], other["true"] == other["predicted"]
-    return right_1.to_numpy(bool), right_2.to_numpy(bool)
+    return right_1.to_numpy(bool), right_2.to_numpy(bool), patients.to_numpy(str)

@@ -82,7 +82,7 @@ def backbone_ranking(
     interval: str = "95 % interval over patients",
     title: str = "Frozen backbones by repeated cross-validation",
 ) -> Figure:
-    """Show backbones in their order with intervals, the floors below, and who is as good as whom.
+    """Show backbones in their order with intervals, the floors below, and who can be told apart.
 
     Args:
         table: one row a backbone, best first, and a row a floor; columns ``backbone``,
@@ -100,7 +100,7 @@ def backbone_ranking(
     require_columns(table, columns, "backbone_ranking")
     if table.empty:
         raise KitError("backbone_ranking: the table has no row; rank at least one backbone.")
-    beside = [f"{row['accuracy']:.3f}\n{wrap(row['verdict'], 24)}" for _, row in table.iterrows()]
+    beside = [f"{row['accuracy']:.3f}\n{wrap(row['verdict'], 20)}" for _, row in table.iterrows()]
     rows = table.rename(columns={"backbone": "name", "accuracy": "value"})
     label = "accuracy on pictures left out of training (no test pictures)"
     return accuracy_rows(rows, title, chance, interval, beside, label)

@@ -10,13 +10,8 @@ import pandas as pd
 
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.floor import FLOORS
-from xray_helpers.evaluation.pairing import (
-    SIGNIFICANT,
-    Difference,
-    fewest_one_way,
-    holm,
-    paired_difference,
-)
+from xray_helpers.evaluation.pairing import Difference, paired_difference
+from xray_helpers.evaluation.significance import SIGNIFICANT, fewest_one_way, holm
 from xray_helpers.runs.compare import run_name, with_floor
 
 ALL_PAIRS = 3
@@ -30,7 +25,7 @@ class Pair:
     Attributes:
         first, second: their names.
         difference: accuracy of the first less that of the second, and what it rests on.
-        corrected_p: McNemar's p, corrected for `comparisons` of them (Holm).
+        corrected_p: the exact p of the difference, corrected for `comparisons` of them (Holm).
         comparisons: how many pairs were compared at once.
     """
 
@@ -44,14 +39,9 @@ class Pair:
     def better(self) -> str | None:
         """The one that is better, as far as these pictures can tell; None: they cannot."""
         found = self.difference
-        if self.corrected_p >= SIGNIFICANT or self._patients_disagree:
+        if self.corrected_p >= SIGNIFICANT:
             return None
         return self.first if found.value > 0 else self.second
-
-    @property
-    def _patients_disagree(self) -> bool:
-        """Whether the pictures tell the two apart, but the patients they are of do not."""
-        return self.difference.patient_low <= 0 <= self.difference.patient_high
 
     @property
     def verdict(self) -> str:
@@ -74,31 +64,35 @@ class Pair:
             f"{self.first} alone gets {counts.first_only} picture{plural} right, {self.second} "
             f"alone {counts.second_only}: this test set "
         )
-        p = f"exact McNemar p = {_p_text(counts.p)}"
+        p = f"{counts.p_name} = {_p_text(counts.p)}"
         if self.comparisons > 1:
             p += f"; {_p_text(self.corrected_p)} corrected for {self.comparisons} comparisons"
         if self.better:
             return f"{said}tells them apart: {self.better} is better ({p})."
-        if self.corrected_p < SIGNIFICANT:
-            low, high = self.difference.patient_low, self.difference.patient_high
-            return (
-                f"{said}cannot tell them apart ({p}, but the pictures are of only "
-                f"{self.difference.patients} patients, and drawing whole patients the difference "
-                f"may be anything from {low:+.2f} to {high:+.2f})."
-            )
         return f"{said}cannot tell them apart ({p}). {self._least()}."
 
     def _least(self) -> str:
         """What would have been enough to tell the two apart."""
-        apart = self.difference.counts.apart
-        enough = fewest_one_way(apart, self.comparisons)
-        if enough is not None:
-            share = "all" if enough == apart else f"at least {enough}"
-            return f"Of these {apart}, {share} would have to go one way"
-        more = apart
-        while fewest_one_way(more, self.comparisons) is None:
+        found, gains = self.difference, self.difference.gains
+        enough = fewest_one_way(gains, self.comparisons)
+        more = len(gains)
+        while enough is None and fewest_one_way([1] * more, self.comparisons) is None:
             more += 1
-        return f"It would take {more} such pictures, all one way"
+        whole = enough == len(gains)
+        if not found.counts.over_patients:
+            if enough is None:
+                return f"It would take {more} such pictures, all one way"
+            share = "all" if whole else f"at least {enough}"
+            return f"Of these {len(gains)}, {share} would have to go one way"
+        plural = "" if found.patients == 1 else "s"
+        said = (
+            f"One of the two gets more pictures right for {len(gains)} of {found.patients} "
+            f"patient{plural}; "
+        )
+        if enough is None:
+            return f"{said}it would take {more} such patients, all one way"
+        share = "all" if whole else str(enough)
+        return f"{said}{share} of these {len(gains)} one way would be enough"
 
 
 def pairs_of(records: Sequence[dict[str, Any]]) -> list[Pair]:
@@ -154,8 +148,9 @@ def pair_table(pairs: Sequence[Pair]) -> pd.DataFrame:
     """A row a pair: names, the difference of accuracy and its interval, pictures apart, verdict.
 
     `low` and `high` are Newcombe's interval; `low by patient` and `high by patient` stand beside
-    it where some patient has several test pictures. `p` is the exact McNemar test's, `p corrected`
-    the same for all comparisons together (Holm).
+    it where some patient has several test pictures. `p` is that of the exact test over patients
+    (McNemar's where each has one picture), `p corrected` the same for all comparisons together
+    (Holm).
     """
     rows = []
     for pair in pairs:

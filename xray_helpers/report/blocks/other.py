@@ -141,10 +141,11 @@ def _two_stage(record: Record) -> str:
         )
     )
     pairs, mark = record["cascade"]["beside_softmax"], not_a_result(record)
+    over = " over patients" if pairs.get("over_patients") else ""
     beside = (
         f"Picture by picture, the cascade beside the one network: both right {pairs['both']}, only "
         f"the cascade {pairs['first_only']}, only the one network {pairs['second_only']}, neither "
-        f"{pairs['neither']}; exact McNemar p = {pairs['p']:.3g}."
+        f"{pairs['neither']}; exact McNemar p{over} = {pairs['p']:.3g}."
     )
     header = ("network", "parameters", "epoch kept", "validation accuracy", "test accuracy")
     return parts(
