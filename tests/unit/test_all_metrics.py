@@ -9,11 +9,13 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
     roc_auc_score,
 )
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
+from xray_helpers.errors import KitError
 from xray_helpers.evaluation.areas import average_precision, roc_auc
+from xray_helpers.evaluation.averages import mean_of
 from xray_helpers.evaluation.bootstrap import in_blocks, resample_weights, with_resamples
-from xray_helpers.evaluation.estimate import Estimate, bootstrapped, wilson
+from xray_helpers.evaluation.estimate import ByPatient, Estimate, bootstrapped, combined, wilson
 from xray_helpers.evaluation.metrics import accuracy, all_metrics, metric_table
 from xray_helpers.files import plain
 
@@ -255,3 +257,59 @@ def test_the_first_row_of_weights_is_the_pictures_as_they_are_and_blocks_change_
     whole = in_blocks(lambda w: {"mean": w @ values / w.sum(axis=1)}, weights)["mean"]
     assert whole[0] == pytest.approx(values.mean())
     np.testing.assert_allclose(whole, weights @ values / 700)
+
+
+# --- what cannot be scored, and intervals put together ------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_have_no_area_though_the_classes_lie_in_order(wrong):
+    positive, weights = np.repeat([True, False], 9), np.ones((3, 18))
+    scores = np.full(18, wrong)
+    assert np.isnan(roc_auc(positive, scores, weights)).all()
+    assert np.isnan(average_precision(positive, scores, weights)).all()
+    scores = np.linspace(0, 1, 18)
+    scores[4] = wrong  # one is enough
+    assert np.isnan(roc_auc(positive, scores, weights)).all()
+    true = np.repeat([0, 1], 9)
+    found = all_metrics(true, true, np.full((18, 2), wrong), ("normal", "covid"))
+    assert np.isnan(found["auc", "covid"].value) and found["recall", "covid"].value == 1
+
+
+def test_no_pictures_are_refused():
+    nothing = np.array([], int)
+    with pytest.raises(KitError, match="no picture to score"):
+        all_metrics(nothing, nothing, np.zeros((0, 2)), ("normal", "covid"))
+
+
+@pytest.mark.parametrize("value", [0.1, 1e6 / 3, 1e-3 / 3])
+def test_equal_values_have_no_interval_whatever_rounding_makes_of_their_mean(value):
+    same = mean_of([value] * 9)
+    assert np.isnan([same.low, same.high]).all()
+    assert "every resample gives the same value" in str(same)
+    assert mean_of([value] * 8 + [1.01 * value]).high > value
+
+
+@pytest.mark.parametrize("hits", [((7, 12), (3, 18)), ((0, 9), (9, 9)), ((4, 36), (5, 36))])
+def test_a_difference_of_shares_has_newcombes_interval(hits):
+    (a, n), (b, m) = hits
+    ours = combined([(1, wilson(a, n)), (-1, wilson(b, m))], n + m)
+    theirs = confint_proportions_2indep(a, n, b, m, method="newcomb", compare="diff")
+    assert ours.value == pytest.approx(a / n - b / m)
+    assert (ours.low, ours.high) == pytest.approx(theirs)
+
+
+def test_where_one_interval_is_shown_it_is_that_over_patients_if_there_is_one():
+    share = wilson(6, 9)
+    assert share.ends == share
+    over = ByPatient(0.1, 0.9, 4)
+    assert Estimate(6 / 9, 0.35, 0.88, 9, by_patient=over).ends == over
+    none = Estimate(1, 0.7, 1, 9, by_patient=ByPatient(np.nan, np.nan, 4, "all alike"))
+    assert none.ends == none
+
+
+def test_one_patient_is_said_in_the_singular():
+    found = accuracy(np.array([1, 1, 1]), np.array([1, 0, 1]), np.array(["a"] * 3))
+    assert "over 1 patient no interval" in str(found)
+    area = Estimate(0.5, 0.1, 0.9, 9, "bootstrap", ByPatient(0.1, 0.9, 1))
+    assert str(area) == "0.500 (n = 9, 95 % interval 0.100 to 0.900 over 1 patient)"

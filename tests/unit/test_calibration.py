@@ -93,6 +93,18 @@ def test_the_error_that_luck_explains_covers_calibrated_ones_and_not_others():
     assert wrong.luck == (0, 0)
 
 
+def test_what_luck_explains_goes_by_patient():
+    """12 patients with 3 pictures each, one outcome a patient: there is more luck than in 36."""
+    patients, below = np.repeat(np.arange(12), 3), []
+    for seed in range(60):
+        true, predicted, shares = (np.repeat(part, 3, axis=0) for part in some(seed, 12, 2))
+        found = calibrate(true, predicted, shares, TWO, patients)
+        below.append(found.error.value <= found.luck[1])
+    assert np.mean(below) >= 0.85
+    alone = calibrate(true, predicted, shares, TWO)
+    assert calibrate(true, predicted, shares, TWO, np.arange(36)).luck == alone.luck
+
+
 def test_intervals_are_over_patients_where_they_have_several_pictures():
     true, predicted, shares = some(4, 36, 2)
     single = calibrate(true, predicted, shares, TWO)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.cost_tables import (
@@ -12,11 +13,13 @@ from xray_helpers.evaluation.cost_tables import (
     cost_table,
     usual_costs,
 )
-from xray_helpers.evaluation.costs import at_threshold, choose_threshold, cost_at, saving
+from xray_helpers.evaluation.costs import Threshold, at_threshold, choose_threshold, cost_at, saving
+from xray_helpers.evaluation.estimate import combined
 from xray_helpers.evaluation.metrics import wilson
 from xray_helpers.evaluation.predict import Evaluation
 from xray_helpers.files import plain
 
+THRESHOLD = Threshold(0.5, 0.4, 0.6, 5, 1)
 TWO, FOUR = ("normal", "covid"), ("covid", "normal", "pneumonia_bac", "pneumonia_vir")
 
 
@@ -55,7 +58,7 @@ def test_the_threshold_is_the_middle_of_the_widest_best_interval():
     assert (chosen.low, chosen.high) == (0.4, 0.9)
     assert chosen.value == pytest.approx(0.65)
     assert chosen.bayes == pytest.approx(1 / 6)
-    assert "any from 0.400 to 0.900" in str(chosen)
+    assert "any above 0.400 up to 0.900" in str(chosen)
 
 
 def test_of_equally_wide_intervals_the_lower_one_is_taken():
@@ -143,7 +146,7 @@ def test_impossible_costs_are_refused(prices):
 
 
 def test_pictures_of_one_kind_only_and_unknown_classes_are_refused():
-    with pytest.raises(KitError, match="0 of 2 validation pictures are of the class covid"):
+    with pytest.raises(KitError, match="validation pictures 0 of 2 are of the class covid"):
         choose_threshold(given([0.2, 0.8], [0, 0]), 5, 1)
     with pytest.raises(KitError, match="no class 'flu' among normal, covid"):
         choose_threshold(given([0.2, 0.8], [0, 1]), 5, 1, "flu")
@@ -181,10 +184,63 @@ def test_the_interval_of_a_cost_is_over_patients():
     scores = np.where(covid, 0.4, 0.1)  # all pictures of one patient are missed
     grouped = cost_at(given(scores, covid, "test", patients), None, 5, 1).cost
     single = cost_at(given(scores, covid, "test"), None, 5, 1).cost
-    assert grouped.value == single.value == 5 * 6 / 18
+    assert grouped.value == single.value == pytest.approx(5 * 6 / 18)
     assert grouped.by_patient.patients == 3
-    assert grouped.high - grouped.low > single.high - single.low
-    assert (grouped.low, grouped.high) == (0, 5)
+    assert single.by_patient is None
+    over = grouped.by_patient
+    assert over.high - over.low > single.high - single.low
+    assert (over.low, over.high) == (0, 5)
+    called = cost_table(given(scores, covid), given(scores, covid, "test", patients), THRESHOLD)[
+        "cost a picture"
+    ]
+    assert called[2] == "1.667 (0.000 to 5.000)"  # the wider one
+
+
+@pytest.mark.parametrize("hits", [(2, 1), (0, 0), (5, 3)])
+def test_the_interval_of_a_cost_combines_those_of_both_errors(hits):
+    missed, alarms = hits
+    covid = np.arange(18) < 9
+    scores = np.where(covid, 0.9, 0.1)
+    scores[:missed], scores[18 - alarms :] = 0.2, 0.8
+    cost = cost_at(given(scores, covid, "test"), None, 5, 1).cost
+    ends = [proportion_confint(k, 18, method="wilson") for k in hits]
+    below = [price * (k / 18 - low) for price, k, (low, _) in zip((5, 1), hits, ends, strict=True)]
+    above = [price * (up - k / 18) for price, k, (_, up) in zip((5, 1), hits, ends, strict=True)]
+    assert cost.value == pytest.approx((5 * missed + alarms) / 18)
+    assert cost.low == pytest.approx(cost.value - np.hypot(*below), abs=1e-12)
+    assert cost.high == pytest.approx(cost.value + np.hypot(*above))
+
+
+@pytest.mark.parametrize("prices", [(5, 1), (5, -1)])  # a cost, and what is saved
+def test_intervals_of_costs_hold_the_truth_about_95_times_of_100(prices):
+    rng, n, held = np.random.default_rng(0), 18, []
+    for counts in rng.multinomial(n, [0.1, 0.1, 0.8], 1000)[:, :2]:
+        parts = [(price, wilson(int(k), n)) for price, k in zip(prices, counts, strict=True)]
+        found = combined(parts, n)
+        held.append(found.low <= 0.1 * sum(prices) <= found.high)
+    assert 0.93 <= np.mean(held) <= 0.985
+
+
+@pytest.mark.parametrize("threshold", [None, 0.2])
+def test_recall_and_precision_are_those_of_all_metrics_over_patients_too(threshold):
+    test = drawn(4, split="test")
+    cost = cost_at(test, threshold, 5, 1)
+    after = test if threshold is None else at_threshold(test, threshold)
+    for ours, metric in ((cost.recall, "recall"), (cost.precision, "precision")):
+        assert ours == after.estimates[metric, "covid"]
+
+
+def test_costs_that_differ_a_little_are_not_the_same():
+    # At 0.6 and above both errors are one missed case; below, one more false alarm is dearer.
+    validation = given([0.1, 0.3, 0.4, 0.9], [0, 1, 0, 1])
+    chosen = choose_threshold(validation, 1 + 1e-7, 1)
+    assert (chosen.low, chosen.high) == (0.1, 0.3)
+
+
+def test_where_both_rules_agree_there_is_no_interval_and_the_reason_is_said():
+    two = given([0.2, 0.8, 0.4], [0, 1, 1], "test")
+    saved = saving(two, replace(THRESHOLD, value=0.5))
+    assert "no interval: both rules call every picture the same" in str(saved)
 
 
 def test_what_is_saved_is_the_difference_of_both_costs_picture_by_picture():

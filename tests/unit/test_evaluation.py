@@ -123,6 +123,14 @@ def test_outputs_that_are_no_probabilities_are_refused(units, activation, tiny_d
         evaluate(network(units, activation), tiny_data4)
 
 
+@pytest.mark.parametrize("loss", ["hinge", keras.losses.BinaryCrossentropy(from_logits=True)])
+def test_a_model_that_diverged_is_told_so_whatever_its_numbers_mean(loss, tiny_data):
+    model = network(1, None, loss)
+    model.set_weights([np.full_like(weights, np.nan) for weights in model.get_weights()])
+    with pytest.raises(KitError, match="training has diverged; use a smaller learning_rate"):
+        evaluate(model, tiny_data)
+
+
 def test_too_few_outputs_are_refused(tiny_data4):
     with pytest.raises(KitError, match="4 classes need"):
         evaluate(network(3, "softmax"), tiny_data4)
@@ -315,7 +323,7 @@ def test_the_record_has_the_fields_that_scripts_rely_on(tmp_path, new_data, monk
 
     said = facts(record)
     assert record["id"] in said
-    assert "n = 9" in said
+    assert "/9, 95 % interval" in said
     assert "enhanced" not in said
     enhanced = record | {"settings": record["settings"] | {"enhance": "crop,clahe"}}
     assert "enhanced by crop, clahe" in facts(enhanced)

@@ -68,6 +68,27 @@ def test_pictures_without_heat_are_misses_and_have_no_share():
     assert scores.without_heat == 2 and "without any heat: 2" in str(scores)
 
 
+def test_pictures_with_heat_that_is_no_number_count_as_without():
+    masks = squares(3)
+    heats = masks.astype("float32")
+    heats[0], heats[1, 0, 0] = np.nan, np.nan
+    scores = heat_scores(heats, masks)
+    assert scores.without_heat == 2
+    assert scores.pointing.value == 1 / 3 and scores.inside.n == 1
+
+
+def test_the_share_of_heat_has_a_chance_of_its_own_pictures():
+    masks = np.zeros((2, 10, 10), bool)
+    masks[0, :2], masks[1, :5] = True, True
+    heats = np.stack([np.ones((10, 10)), np.zeros((10, 10))])  # even heat, and none
+    scores = heat_scores(heats, masks)
+    assert scores.chance == 0.35
+    assert scores.inside_chance == scores.inside.value == 0.2
+    assert "0.350 for the first, and 0.200 for the second" in str(scores)
+    nothing = heat_scores(0 * heats, masks)
+    assert np.isnan(nothing.inside_chance) and "nan" not in str(nothing)
+
+
 def test_of_equally_hot_places_half_have_to_lie_inside():
     masks = np.zeros((2, 4, 4), bool)
     masks[:, 0, 3] = True

@@ -257,6 +257,12 @@ def test_kept_neighbours_are_counted_as_by_hand():
     assert random[0].mean() == pytest.approx(random[1], abs=0.01)
 
 
+def test_too_little_to_compare_is_said():
+    for clouds in ([], [np.zeros((12, 2))], [np.zeros((1, 2))] * 2):
+        with pytest.raises(KitError, match="nothing to compare"):
+            neighbours_kept(clouds)
+
+
 def test_seeds_give_other_clouds_and_the_same_seed_the_same():
     features, labels = clusters()
     first, second, again = tsne_seeds(features, 10, (0, 1, 0))

@@ -351,6 +351,15 @@ def test_metric_dots_show_both_intervals_and_say_where_there_is_none():
         plotting.metric_dots(pd.concat([metrics(), metrics()]))
 
 
+def test_metric_dots_explain_the_star_only_where_there_is_one():
+    note = "* no interval: all resamples alike"
+    assert note in texts(plotting.metric_dots(metrics()))
+    unsure = metrics().fillna({"low": 0.1, "high": 0.9})
+    assert note not in texts(plotting.metric_dots(unsure))
+    one = metrics().assign(n=1)
+    assert "All figures of 1 picture, with 95 % intervals" in texts(plotting.metric_dots(one))
+
+
 def test_calibration_curve_shows_each_bin_and_its_number_of_pictures():
     (axes,) = panels(plotting.calibration_curve(calibration(), "covid"))
     assert [text.get_text() for text in axes.texts] == ["n = 6", "n = 7", "n = 7"]

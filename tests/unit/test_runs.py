@@ -89,12 +89,12 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rubbish(tmp_path, monkeyp
     path = tmp_path / "run.json"
     write_text(path, "old")
 
-    def half(self, text, **options):
-        with self.open("w") as file:
-            file.write(text[: len(text) // 2])
+    def half(self, content):
+        with self.open("wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(KitError, match="No space left"):
         write_text(path, "something new")
     assert path.read_bytes() == b"old"

@@ -3,33 +3,43 @@
 import imagehash
 import numpy as np
 import pytest
-from scipy.stats import kruskal
+from scipy.stats import hypergeom, kruskal
 
-from xray_helpers.data.checks.shortcuts import corrected_p, place_name
+from xray_helpers.data.checks.shortcuts import RARE, corrected_p, place_name
 from xray_helpers.data.near_copies import MOST_BITS, close_pairs, detail_in_common
 
 RANDOM = np.random.default_rng(5)
 
 
-def test_corrected_p_is_scipys_times_the_number_of_tests():
+def test_corrected_p_is_how_often_shuffled_labels_get_scipys_h_in_any_column():
     labels = np.repeat(["a", "b", "c"], [12, 15, 9])
-    values = RANDOM.integers(0, 6, (36, 20)).astype(float)  # many ties
+    values = RANDOM.integers(0, 6, (36, 8)).astype(float)  # many ties
+    values[labels == "b", 1] += 1
     values[labels == "b", 3] += 9
     values[:, 7] = 4.0  # nothing varies: no evidence
+
+    def h(order):
+        return kruskal(*(values[order == name, :7] for name in "abc"), axis=0).statistic
+
+    largest = np.array([h(RANDOM.permutation(labels)).max() for _ in range(800)])
+    expected = (largest[:, None] >= h(labels)).mean(axis=0)
     p = corrected_p(values, labels)
-    for k in range(20):
-        if k == 7:
-            assert p[k] == 1
-            continue
-        each = kruskal(*(values[labels == name, k] for name in "abc")).pvalue
-        assert p[k] == pytest.approx(min(1, each * 20))
-    assert p[3] < 0.001
+    np.testing.assert_allclose(p[:7], expected, atol=0.06)
+    assert p[7] == 1 and p[3] < 0.001
 
 
 def test_chance_seldom_raises_an_alarm():
-    labels = np.repeat(["a", "b"], 30)
-    least = [corrected_p(RANDOM.normal(size=(60, 300)), labels).min() for _ in range(100)]
-    assert sum(p < 0.05 for p in least) < 15  # about 5 are expected
+    labels = np.repeat(["a", "b"], 20)
+    least = [corrected_p(RANDOM.normal(size=(40, 50)), labels).min() for _ in range(60)]
+    assert sum(p < 0.05 for p in least) < 10  # about 3 are expected
+
+
+def test_what_two_patients_of_a_small_class_have_in_common_is_no_alarm():
+    labels = np.repeat(["few", "many"], [20, 280])
+    rare = np.isin(np.arange(300), [3, 8]).astype(float)[:, None]
+    exact = hypergeom(300, 20, 2).pmf(2)
+    assert corrected_p(rare, labels)[0] == pytest.approx(exact, abs=0.002)
+    assert exact > RARE and kruskal(rare[:20, 0], rare[20:, 0]).pvalue < RARE / 100
 
 
 def test_close_pairs_are_those_of_imagehash_one_by_one():

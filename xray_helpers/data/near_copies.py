@@ -89,9 +89,7 @@ def detail_in_common(one: np.ndarray, other: np.ndarray) -> float:
     def apart(where: np.ndarray) -> np.ndarray:
         return (_unit(_inner(_moved(first, where))) - second).ravel()
 
-    found = least_squares(
-        apart, np.zeros(4), bounds=(-8, 8), diff_step=0.05, max_nfev=15, xtol=1e-4, ftol=1e-6
-    )
+    found = least_squares(apart, np.zeros(4), bounds=(-8, 8), max_nfev=15, xtol=1e-4, ftol=1e-6)
     laid = _moved(one, found.x)
     return float((_unit(_inner(_fine(laid))) * _unit(_inner(_fine(other)))).sum())
 

@@ -20,7 +20,8 @@ def roc_auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np
         weights: how often each picture occurs in each resample, (B, n).
 
     Returns:
-        float64 (B,); NaN where the class, or the others, have no picture.
+        float64 (B,); NaN where the class, or the others, have no picture, and where a score is not
+        finite: a network that gives no numbers has put nothing in order.
     """
     hits, others = _by_score(positive, scores, weights)
     all_others = others.sum(axis=1, keepdims=True)
@@ -39,7 +40,7 @@ def average_precision(positive: np.ndarray, scores: np.ndarray, weights: np.ndar
         positive, scores, weights: as for `roc_auc`.
 
     Returns:
-        float64 (B,); NaN where the class has no picture.
+        float64 (B,); NaN where the class has no picture, and where a score is not finite.
     """
     hits, others = _by_score(positive, scores, weights)
     found = np.cumsum(hits, axis=1)
@@ -51,7 +52,14 @@ def average_precision(positive: np.ndarray, scores: np.ndarray, weights: np.ndar
 def _by_score(
     positive: np.ndarray, scores: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of the class and others at each distinct score, highest first, each (B, scores)."""
+    """Pictures of the class and others at each distinct score, highest first, each (B, scores).
+
+    All NaN where a score is not finite. Each NaN would count as a score of its own, in the order of
+    the pictures; these lie class by class, and the area would be 1.
+    """
+    if not np.isfinite(scores).all():
+        unknown = np.full((len(weights), 1), np.nan)
+        return unknown, unknown
     order = np.argsort(-scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=np.inf))
     sorted_weights = np.asarray(weights, np.float64)[:, order]

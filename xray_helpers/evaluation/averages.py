@@ -1,11 +1,14 @@
 """The mean of a number that each picture has, and how sure one can be of it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.bootstrap import resample_weights
-from xray_helpers.evaluation.estimate import Estimate, beside, bootstrapped, wilson
+from xray_helpers.evaluation.areas import divide
+from xray_helpers.evaluation.bootstrap import resample_weights, several_patients
+from xray_helpers.evaluation.estimate import Estimate, beside, bootstrapped, combined, wilson
 
 
 def mean_of(values: ArrayLike, patients: ArrayLike | None = None) -> Estimate:
@@ -20,7 +23,7 @@ def mean_of(values: ArrayLike, patients: ArrayLike | None = None) -> Estimate:
     values, names = values[there], names[there]
     if len(values) == 0:
         return bootstrapped(float("nan"), [], 0, None)
-    return bootstrapped(values.mean(), _means(values, names), len(values), _several(names))
+    return bootstrapped(values.mean(), _means(values, names), len(values), several_patients(names))
 
 
 def share_of(hits: ArrayLike, patients: ArrayLike | None = None) -> Estimate:
@@ -32,21 +35,44 @@ def share_of(hits: ArrayLike, patients: ArrayLike | None = None) -> Estimate:
     """
     hits, names = _same_pictures(hits, patients)
     share = wilson(int(hits.sum()), len(hits))
-    if (several := _several(names)) is None:
+    if (several := several_patients(names)) is None:
         return share
     return beside(share, _means(hits, names), several)
+
+
+def share_among(hits: np.ndarray, among: np.ndarray, patients: np.ndarray) -> Estimate:
+    """The share of some of the pictures that are hits: a recall, a precision.
+
+    All patients are drawn, not only those of these pictures, so that the interval over patients is
+    that of `metrics.all_metrics`.
+
+    Args:
+        hits, among: bool (n,).
+        patients: the patient of each picture, (n,).
+    """
+    hits = hits & among
+    share = wilson(int(hits.sum()), int(among.sum()))
+    weights = resample_weights(patients)
+    return beside(share, divide(weights @ hits, weights @ among), several_patients(patients[among]))
+
+
+def priced(parts: Sequence[tuple[float, np.ndarray]], patients: np.ndarray) -> Estimate:
+    """What pictures cost on average, with the interval of `combined` and that over patients.
+
+    Args:
+        parts: a price, which may be negative, and which pictures have it, bool (n,).
+        patients: the patient of each picture, (n,).
+    """
+    n = len(patients)
+    found = combined([(price, wilson(int(some.sum()), n)) for price, some in parts], n)
+    prices = sum(price * some for price, some in parts)
+    return beside(found, _means(prices, patients), several_patients(patients))
 
 
 def _means(values: np.ndarray, names: np.ndarray) -> np.ndarray:
     """The mean in each resample, (B,)."""
     weights = resample_weights(names)
     return weights @ values / weights.sum(axis=1)
-
-
-def _several(names: np.ndarray) -> int | None:
-    """The number of patients; None where each has one picture."""
-    patients = len(np.unique(names))
-    return None if patients == len(names) else patients
 
 
 def _same_pictures(values: ArrayLike, patients: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:

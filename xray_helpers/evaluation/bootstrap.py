@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+_ROUNDING = 1e-9
 _BLOCK = 1_000_000  # weights that are worked on at once, 8 MB an array
 
 
@@ -41,10 +42,13 @@ def percentile_interval(values: ArrayLike) -> tuple[float, float]:
     Resamples in which the figure is not defined (NaN: no picture of the class was drawn) are left
     out. Where fewer than half are defined, or all are the same, there is no interval to speak of:
     both ends are NaN. (All resamples of a perfect score are perfect; that does not make it sure.)
+    Values that differ by rounding alone are the same.
     """
     values = np.asarray(values, np.float64)
     defined = values[np.isfinite(values)]
-    if len(defined) < max(1, len(values) / 2) or np.ptp(defined) == 0:
+    if len(defined) < max(1, len(values) / 2):
+        return float("nan"), float("nan")
+    if np.ptp(defined) <= _ROUNDING * max(1, np.abs(defined).max()):
         return float("nan"), float("nan")
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])

@@ -36,7 +36,7 @@ class Calibration:
         error: the expected calibration error (Guo et al. 2017, ICML): how far share and mean
             probability of a bin are apart, averaged over the pictures.
         luck: the error that perfectly calibrated probabilities would show by chance with as few
-            pictures: (mean, the value below which 95 % of 2000 draws lie).
+            pictures of as few patients: (mean, the value below which 95 % of 2000 draws lie).
         brier: the Brier score (Brier 1950, Mon. Weather Rev. 78:1), the mean squared distance of
             the probabilities from what is true; with two classes of the second one's, 0 to 1,
             otherwise summed over the classes, 0 to 2.
@@ -122,7 +122,7 @@ def calibrate(
     )
     several = several_patients(patients)
     error, brier = (bootstrapped(v[0], v[1:], n, several) for v in values.values())
-    luck = _luck(probability, inside)
+    luck = _luck(probability, inside, np.arange(n) if patients is None else patients)
     return Calibration(about, _table(probability, is_so, places), error, luck, brier, even)
 
 
@@ -153,8 +153,16 @@ def _table(probability: np.ndarray, is_so: np.ndarray, places: np.ndarray) -> pd
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _luck(probability: np.ndarray, inside: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Mean and 95 % quantile of the error where each probability is exactly right."""
-    drawn = np.random.default_rng(seed).random((RESAMPLES, len(probability))) < probability
+def _luck(
+    probability: np.ndarray, inside: np.ndarray, patients: np.ndarray, seed: int = 0
+) -> tuple[float, float]:
+    """Mean and 95 % quantile of the error where each probability is exactly right.
+
+    One random number a patient decides about all of its pictures: they come out together, as the
+    pictures of one person do. Drawn one by one they would even each other out.
+    """
+    names, member = np.unique(patients, return_inverse=True)
+    chance = np.random.default_rng(seed).random((RESAMPLES, len(names)))
+    drawn = chance[:, member] < probability
     errors = np.abs((drawn - probability) @ inside).sum(axis=1) / len(probability)
     return float(errors.mean()), float(np.quantile(errors, 0.95))

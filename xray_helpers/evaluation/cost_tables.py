@@ -7,6 +7,7 @@ import pandas as pd
 from xray_helpers.evaluation.costs import (
     Cost,
     Threshold,
+    calls,
     cost_at,
     errors_by_threshold,
     saving,
@@ -19,7 +20,8 @@ from xray_helpers.evaluation.predict import Evaluation
 def cost_table(validation: Evaluation, test: Evaluation, chosen: Threshold) -> pd.DataFrame:
     """Both splits, as the model calls the pictures and at the chosen threshold; all as text.
 
-    In brackets 95 % intervals, of costs by the bootstrap over patients.
+    In brackets 95 % intervals; where some patients have several pictures, the wider of the two,
+    that which takes pictures for independent and that of the bootstrap over patients.
 
     The cost on the validation pictures at the threshold that was chosen on them is too low by
     some luck; what counts is the one on the test pictures.
@@ -29,7 +31,7 @@ def cost_table(validation: Evaluation, test: Evaluation, chosen: Threshold) -> p
         rows.append(
             {
                 "pictures": cost.split,
-                "called": _rule(cost, chosen, test),
+                "called": _rule(cost, len(test.classes)),
                 "cost a picture": _short(cost.cost),
                 "missed": f"{cost.missed} of {cost.recall.n}",
                 "false alarms": f"{cost.alarms} of {cost.cost.n - cost.recall.n}",
@@ -82,7 +84,12 @@ def usual_costs(
     """
     if len(test.classes) == 2:
         return None
-    return {c.split: c.cost.value for c in _costs(validation, test, chosen) if c.threshold is None}
+    found = {}
+    for evaluation in (validation, test):
+        is_so, called = calls(evaluation, None, chosen.positive)
+        prices = chosen.cost_missed * (is_so & ~called) + chosen.cost_alarm * (~is_so & called)
+        found[evaluation.split] = float(prices.mean())
+    return found
 
 
 def _costs(validation: Evaluation, test: Evaluation, chosen: Threshold) -> list[Cost]:
@@ -94,19 +101,18 @@ def _costs(validation: Evaluation, test: Evaluation, chosen: Threshold) -> list[
     ]
 
 
-def _rule(cost: Cost, chosen: Threshold, test: Evaluation) -> str:
+def _rule(cost: Cost, classes: int) -> str:
     if cost.threshold is None:
-        return "above 0.5" if len(test.classes) == 2 else "the likeliest class"
+        return "above 0.5" if classes == 2 else "the likeliest class"
     return f"at {cost.threshold:.3f} and above"
 
 
 def _short(one: Estimate) -> str:
-    """The figure and its interval, over patients for a cost, Wilson's for a share."""
+    """The figure and the wider of its intervals."""
     if one.n == 0:
         return "not defined"
-    if one.no_interval:
-        return f"{one.value:.3f}"
-    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+    wider = max((one, one.ends), key=lambda of: of.high - of.low)
+    return f"{one.value:.3f} ({wider.low:.3f} to {wider.high:.3f})"
 
 
 def _plain(cost: Cost) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.bootstrap import several_patients, with_resamples
-from xray_helpers.evaluation.estimate import Estimate, bootstrapped
+from xray_helpers.evaluation.averages import priced, share_among
+from xray_helpers.evaluation.estimate import Estimate
 from xray_helpers.evaluation.predict import Evaluation
 
 POSITIVE = "covid"
@@ -47,8 +47,8 @@ class Threshold:
     def __str__(self) -> str:
         """Say it in a line."""
         return (
-            f"{self.value:.3f} (any from {self.low:.3f} to {self.high:.3f} costs the same on the "
-            f"validation pictures; {self.bayes:.3f} if scores were true probabilities)"
+            f"{self.value:.3f} (any above {self.low:.3f} up to {self.high:.3f} costs the same on "
+            f"the validation pictures; {self.bayes:.3f} if scores were true probabilities)"
         )
 
     @property
@@ -64,7 +64,8 @@ class Cost:
     Attributes:
         split: whose pictures.
         threshold: the threshold; None: the classes as the model gives them.
-        cost: cost a picture (not a share), with the bootstrap interval over patients.
+        cost: cost a picture (not a share); its interval combines those of the shares of missed
+            pictures and of false alarms, the bootstrap over patients stands beside.
         missed: pictures of the class that are called another.
         alarms: pictures of other classes that are called so.
         recall, precision: of the class.
@@ -109,12 +110,12 @@ def choose_threshold(
     scores, is_so = scores_of(validation, positive)
     if is_so.all() or not is_so.any():
         raise KitError(
-            f"{int(is_so.sum())} of {len(is_so)} validation pictures are of the class {positive}; "
-            "a threshold can be chosen only where some are and some are not."
+            f"Of the validation pictures {int(is_so.sum())} of {len(is_so)} are of the class "
+            f"{positive}; a threshold can be chosen only where some are and some are not."
         )
     edges, missed, alarms = errors_by_threshold(scores, is_so)
     costs = cost_missed * missed + cost_alarm * alarms
-    best = np.isclose(costs, costs.min())
+    best = np.isclose(costs, costs.min(), rtol=1e-12, atol=0)  # the same but for rounding
     # Neighbouring intervals of the same cost are one.
     first = np.flatnonzero(best & ~np.r_[False, best[:-1]])
     last = np.flatnonzero(best & ~np.r_[best[1:], False])
@@ -143,17 +144,17 @@ def cost_at(
         KitError: there is no such class; a cost is negative, or both are 0.
     """
     _check_costs(cost_missed, cost_alarm)
-    _, is_so = scores_of(evaluation, positive)
-    after = evaluation if threshold is None else at_threshold(evaluation, threshold, positive)
-    called = (after.predictions["predicted"] == positive).to_numpy(bool)
+    is_so, called = calls(evaluation, threshold, positive)
+    missed, alarms = is_so & ~called, ~is_so & called
+    patients = evaluation.patients
     return Cost(
         split=evaluation.split,
         threshold=threshold,
-        cost=_mean(_prices(is_so, called, cost_missed, cost_alarm), evaluation.patients),
-        missed=int((is_so & ~called).sum()),
-        alarms=int((~is_so & called).sum()),
-        recall=after.estimates["recall", positive],
-        precision=after.estimates["precision", positive],
+        cost=priced([(cost_missed, missed), (cost_alarm, alarms)], patients),
+        missed=int(missed.sum()),
+        alarms=int(alarms.sum()),
+        recall=share_among(called, is_so, patients),
+        precision=share_among(is_so, called, patients),
     )
 
 
@@ -174,20 +175,23 @@ def saving(evaluation: Evaluation, chosen: Threshold) -> Estimate:
     """What the chosen threshold saves a picture, against the classes as the model gives them.
 
     Below 0 it costs more. Both costs are of the same pictures, so this tells more than their two
-    intervals do.
+    intervals do: only pictures count that the two rules call differently. Where there is none,
+    there is no interval either, which does not make it sure that nothing is saved.
     """
-    _, is_so = scores_of(evaluation, chosen.positive)
-    after = at_threshold(evaluation, chosen.value, chosen.positive)
-    usual, new = (
-        _prices(
-            is_so,
-            (e.predictions["predicted"] == chosen.positive).to_numpy(bool),
-            chosen.cost_missed,
-            chosen.cost_alarm,
-        )
-        for e in (evaluation, after)
-    )
-    return _mean(usual - new, evaluation.patients)
+    is_so, usual = calls(evaluation, None, chosen.positive)
+    _, new = calls(evaluation, chosen.value, chosen.positive)
+    parts = []
+    for sign, moved in ((1, new & ~usual), (-1, usual & ~new)):
+        # A lower threshold only adds calls, a higher one only takes some back. What cannot happen
+        # has no place in the interval, where it would count as "none of 18, so up to 0.18".
+        if moved.any():
+            parts.append((sign * chosen.cost_missed, is_so & moved))
+            parts.append((-sign * chosen.cost_alarm, ~is_so & moved))
+    if not parts:
+        why = "both rules call every picture the same"
+        unknown = float("nan")
+        return Estimate(0.0, unknown, unknown, len(is_so), "combined", no_interval=why)
+    return priced(parts, evaluation.patients)
 
 
 def errors_by_threshold(
@@ -224,22 +228,18 @@ def scores_of(evaluation: Evaluation, positive: str) -> tuple[np.ndarray, np.nda
     return table[f"p_{positive}"].to_numpy(np.float64), (table["true"] == positive).to_numpy(bool)
 
 
+def calls(
+    evaluation: Evaluation, threshold: float | None, positive: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which pictures are of the class, and which are called so, bool (n,) each; see `cost_at`."""
+    _, is_so = scores_of(evaluation, positive)
+    after = evaluation if threshold is None else at_threshold(evaluation, threshold, positive)
+    return is_so, (after.predictions["predicted"] == positive).to_numpy(bool)
+
+
 def _check_costs(cost_missed: float, cost_alarm: float) -> None:
     if min(cost_missed, cost_alarm) < 0 or cost_missed + cost_alarm <= 0:
         raise KitError(
             f"The costs of a missed case and of a false alarm are {cost_missed:g} and "
             f"{cost_alarm:g}; give numbers of 0 or more, at least one above 0."
         )
-
-
-def _prices(
-    is_so: np.ndarray, called: np.ndarray, cost_missed: float, cost_alarm: float
-) -> np.ndarray:
-    """What each picture costs, (n,)."""
-    return cost_missed * (is_so & ~called) + cost_alarm * (~is_so & called)
-
-
-def _mean(values: np.ndarray, patients: np.ndarray) -> Estimate:
-    weights = with_resamples(len(values), patients)
-    means = weights @ values / weights.sum(axis=1)
-    return bootstrapped(means[0], means[1:], len(values), several_patients(patients))

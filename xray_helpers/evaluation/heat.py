@@ -41,23 +41,31 @@ class HeatScores:
             heat is a miss.
         inside: share of a picture's heat that lies in the mask, on average; pictures without any
             heat are left out.
-        chance: what random heat gets in both: the share of the picture that the mask fills, on
-            average.
-        without_heat: pictures in which nothing is above 0.
+        chance: what heat that knows nothing gets for `pointing`: the share of the picture that the
+            mask fills, on average.
+        inside_chance: what it gets for `inside`: the same of the pictures with heat alone; NaN
+            where there is none.
+        without_heat: pictures in which nothing is above 0, or in which heat is NaN.
     """
 
     pointing: Estimate
     inside: Estimate
     chance: float
+    inside_chance: float
     without_heat: int
 
     def __str__(self) -> str:
         """Three sentences for a reader."""
-        none = f" Pictures without any heat: {self.without_heat}." if self.without_heat else ""
-        return (
+        found = (
             f"The hottest place lies in the lesion: {self.pointing}. "
             f"Share of the heat in the lesion: {self.inside}. "
-            f"Heat that knows nothing would get {self.chance:.3f} in both.{none}"
+        )
+        if not self.without_heat:
+            return f"{found}Heat that knows nothing would get {self.chance:.3f} in both."
+        known = "" if self.inside.n == 0 else f", and {self.inside_chance:.3f} for the second"
+        return (
+            f"{found}Heat that knows nothing would get {self.chance:.3f} for the first{known}. "
+            f"Pictures without any heat: {self.without_heat}; they are misses, and have no share."
         )
 
 
@@ -67,7 +75,7 @@ def heat_scores(
     """Compare heat with where the lesions are.
 
     Where several pixels are equally hot, half of them or more have to lie in the mask. Heat below
-    0 (of `occlusion`: better without) counts as none.
+    0 (of `occlusion`: better without) counts as none, and so does a picture's with NaN in it.
 
     Args:
         heats: (n, height, width), as `grad_cam` or `occlusion` give it, for pictures that have a
@@ -88,15 +96,17 @@ def heat_scores(
         raise KitError("heat_scores: give at least one picture, and only such as have a lesion.")
     flat, inside = np.clip(heats, 0, None).reshape(len(heats), -1), masks.reshape(len(masks), -1)
     most, total = flat.max(axis=1), flat.sum(axis=1)
-    hottest = (flat == most[:, None]) & (most > 0)[:, None]
-    hits = (most > 0) & ((hottest & inside).sum(axis=1) >= hottest.sum(axis=1) / 2)
+    hot = most > 0  # not where it is NaN
+    hottest = (flat == most[:, None]) & hot[:, None]
+    hits = hot & ((hottest & inside).sum(axis=1) >= hottest.sum(axis=1) / 2)
     none = np.full(len(flat), np.nan)
     share = np.divide((flat * inside).sum(axis=1), total, out=none, where=total > 0)
     return HeatScores(
-        share_of(hits, patients),
-        mean_of(share, patients),
-        float(inside.mean()),
-        int((most <= 0).sum()),
+        pointing=share_of(hits, patients),
+        inside=mean_of(share, patients),
+        chance=float(inside.mean()),
+        inside_chance=float(inside[hot].mean()) if hot.any() else float("nan"),
+        without_heat=int((~hot).sum()),
     )
 
 

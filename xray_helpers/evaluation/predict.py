@@ -157,8 +157,8 @@ def evaluate(
         cache: take the frozen part's outputs from the cache.
 
     Raises:
-        KitError: the model's output does not fit the classes, or is none of a probability, a
-            logit and a margin.
+        KitError: the model's output does not fit the classes, is NaN or infinite, or is none of a
+            probability, a logit and a margin.
     """
     pictures, labels = data.split(split)
     outputs = predict(model, pictures, cache=cache)
@@ -206,6 +206,11 @@ def _check(outputs: np.ndarray, meaning: Meaning, classes: int) -> None:
         raise KitError(
             f"The model gives {outputs.shape[1:]} numbers a picture; {classes} classes need "
             f"({classes},)."
+        )
+    if not np.isfinite(outputs).all():
+        raise KitError(
+            "The model's outputs are not numbers (NaN or infinite): training has diverged; use a "
+            "smaller learning_rate."
         )
     sums_to_one = one_for_two or np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
     in_range = outputs.min() >= -1e-6 and outputs.max() <= 1 + 1e-6

@@ -128,9 +128,9 @@ def fit_variant(job: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, 
                 patience=recipe.patience,
                 seed=job["seed"],
             )
-        except KitError:  # the loss is no number any more
+            scores = {split: _score(evaluate(model, data, split)) for split in _SPLITS[1:]}
+        except KitError:  # the loss, or what the network says, is no number any more
             return dict.fromkeys(("best_epoch", "train_seconds", "validation", "test"))
-        scores = {split: _score(evaluate(model, data, split)) for split in _SPLITS[1:]}
     took = training.seconds["total"]
     return {"best_epoch": training.best_epoch, "train_seconds": took, **scores}
 

@@ -38,7 +38,7 @@ def metric_dots(table: pd.DataFrame, title: str | None = None) -> Figure:
     """Show every metric of every class with its intervals, a panel a metric.
 
     A black line is the Wilson interval of a share, a thick orange one the bootstrap interval over
-    patients. Where every resample gives the same value there is none.
+    patients. Where every resample gives the same value there is none, and a star says so.
 
     Args:
         table: one row a class and metric; columns ``class`` (label, ``"all"`` or ``"macro"``),
@@ -55,10 +55,11 @@ def metric_dots(table: pd.DataFrame, title: str | None = None) -> Figure:
         raise KitError("metric_dots: the table has no row; score at least one class.")
     if table.duplicated(["class", "metric"]).any():
         raise KitError("metric_dots: a class has the same metric twice; keep one of the rows.")
-    title = title or f"All figures of {int(table['n'].max())} pictures, with 95 % intervals"
+    pictures = f"{(most := int(table['n'].max()))} picture{'' if most == 1 else 's'}"
+    title = title or f"All figures of {pictures}, with 95 % intervals"
     metrics = list(dict.fromkeys(table["metric"]))
     heights, places = _places(table, metrics)
-    handles = _handles()
+    handles = _handles(starred=table.apply(_starred, axis=1).any())
     legend = legend_height([str(handle.get_label()) for handle in handles])
     with figure(sum(heights) + legend, title) as made:
         grid = made.add_gridspec(len(heights) + 1, 2, height_ratios=[*heights, legend])
@@ -100,6 +101,12 @@ def _panel(axes: Axes, rows: pd.DataFrame, metric: str, named: bool) -> None:
         axes.axvline(0.5, color="black", linestyle="--", linewidth=1.2, zorder=1)
 
 
+def _starred(row: pd.Series) -> bool:
+    """Whether a value has no interval at all."""
+    ends = row[["value", "low", "high"]].to_numpy(float)
+    return bool(row["method"] != "wilson" and np.isfinite(ends[0]) and not np.isfinite(ends).all())
+
+
 def _dot(axes: Axes, y: float, row: pd.Series, look: Look) -> None:
     text = f"n = {int(row['n'])}"
     if not np.isfinite(row["value"]):
@@ -111,7 +118,7 @@ def _dot(axes: Axes, y: float, row: pd.Series, look: Look) -> None:
         below = y + (0.24 if wilson else 0)
         if np.isfinite(row[over].to_numpy(float)).all():
             axes.plot(row[over].to_numpy(float), [below] * 2, zorder=2, **_PATIENTS)
-        elif not wilson:
+        if _starred(row):
             text += " *"
         if wilson:
             ends = row[["low", "high"]].to_numpy(float)
@@ -147,13 +154,16 @@ def _explain(axes: Axes) -> None:
     axes.text(0, 0.5, wrap(text, 44), va="center", fontsize=10, color=NOTE_COLOR)
 
 
-def _handles() -> list[Line2D]:
+def _handles(starred: bool) -> list[Line2D]:
     dashed = {"color": "black", "linestyle": "--", "linewidth": 1.2}
-    return [
+    handles = [
         Line2D(
             [], [], color="black", linewidth=1.5, marker="|", markersize=8, label="Wilson interval"
         ),
         Line2D([], [], label="bootstrap over patients", **_PATIENTS),
         Line2D([], [], label="guessing", **dashed),
-        Line2D([], [], linestyle="none", label="* no interval: all resamples alike"),
     ]
+    if starred:
+        note = "* no interval: all resamples alike"
+        handles.append(Line2D([], [], linestyle="none", label=note))
+    return handles

@@ -29,7 +29,7 @@ class Item:
 
     Attributes:
         kind: "features" (what frozen layers say), "jobs" (results of searches), "generated"
-            (drawn pictures) or "weights".
+            (drawn pictures), "downloads" (unfinished ones) or "weights".
         name: its path below the cache folder.
         about: what is in it.
         size: bytes.
@@ -62,6 +62,8 @@ def contents() -> list[Item]:
     for folder in _inside(root / "generated"):
         if is_generated(folder):
             items.append(_item("generated", folder, "drawn pictures", [folder]))
+    for path in _inside(root / "downloads"):
+        items.append(_item("downloads", path, "gone on with by `xray data get`", [path]))
     for file in _inside(root / "weights"):
         items.append(_item("weights", file, "stays with --clear", [file]))
     return items
@@ -70,7 +72,7 @@ def contents() -> list[Item]:
 def others() -> list[str]:
     """Names of what `clear` leaves: not the kit's, or being written at this moment."""
     root = cache_folder()
-    kinds = {"features", "jobs", "generated", "weights"}
+    kinds = {"features", "jobs", "generated", "downloads", "weights"}
     found = [path for path in _inside(root) if path.name not in kinds]
     entries = {entry.folder for entry in room.entries()}
     found += [path for path in _inside(root / "features") if path not in entries]
@@ -80,9 +82,10 @@ def others() -> list[str]:
 
 
 def clear() -> int:
-    """Empty the cache of features, results and drawn pictures; return the bytes freed.
+    """Empty the cache of features, results, drawn pictures and downloads left for a day.
 
-    Whatever else lies there stays, and so does what a living process is writing.
+    Returns the bytes freed. Whatever else lies there stays, and so does what a living process is
+    writing.
     """
     root = cache_folder()
     contents()  # refuses a file
@@ -93,7 +96,10 @@ def clear() -> int:
     for folder in _inside(root / "generated"):
         if is_generated(folder) or (_DRAWING.fullmatch(folder.name) and _old(folder)):
             freed += _remove(folder)
-    for kind in ("features", "jobs", "generated"):
+    for path in _inside(root / "downloads"):
+        if _old(path):
+            freed += _remove(path)
+    for kind in ("features", "jobs", "generated", "downloads"):
         with contextlib.suppress(OSError):  # not there, or not empty
             (root / kind).rmdir()
     return freed
