@@ -200,7 +200,7 @@ def test_a_perfect_score_has_no_bootstrap_interval_and_the_text_says_why():
     area = found["auc", "covid"]
     assert area.value == 1 and np.isnan([area.low, area.high]).all()
     assert str(area) == (
-        "1.000 (n = 18, no interval: every resample gives the same value, which does not make "
+        "1.000 (n = 18, no interval: all resamples agree, which does not make "
         "it sure)"
     )
     recall = str(found["recall", "covid"])
@@ -286,7 +286,7 @@ def test_no_pictures_are_refused():
 def test_equal_values_have_no_interval_whatever_rounding_makes_of_their_mean(value):
     same = mean_of([value] * 9)
     assert np.isnan([same.low, same.high]).all()
-    assert "every resample gives the same value" in str(same)
+    assert "all resamples agree" in str(same)
     assert mean_of([value] * 8 + [1.01 * value]).high > value
 
 
