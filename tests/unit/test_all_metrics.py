@@ -200,8 +200,7 @@ def test_a_perfect_score_has_no_bootstrap_interval_and_the_text_says_why():
     area = found["auc", "covid"]
     assert area.value == 1 and np.isnan([area.low, area.high]).all()
     assert str(area) == (
-        "1.000 (n = 18, no interval: all resamples agree, which does not make "
-        "it sure)"
+        "1.000 (n = 18, no interval: all resamples agree, which does not make it sure)"
     )
     recall = str(found["recall", "covid"])
     assert recall.startswith("1.000 (9/9, 95 % interval 0.701 to 1.000; over 5 patients no inter")
