@@ -34,7 +34,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff format --check .
 
 unit: $(VENV)/ready
-	$(RUN) -m pytest tests/unit
+	$(RUN) -m pytest -n auto --maxprocesses 4 tests/unit
 
 # Every notebook, small, in a real kernel; kept outputs are compared.
 notebooks: $(VENV)/ready
