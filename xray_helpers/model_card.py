@@ -128,10 +128,11 @@ def _trust(record: dict[str, Any]) -> Iterator[str]:
     floors = record.get("floor", {})
     if floors:
         best = max(floors.values(), key=lambda floor: floor["value"])
-        verdict = "above" if accuracy["low"] > best["value"] else "not clearly above"
+        above = accuracy["low"] > best["value"]
+        verdict = f"the model's interval {'lies above' if above else 'does not lie above'}"
         yield (
             f"- A classifier that has seen no detail of a lung gets {best['value']:.3f} (the "
-            f"floor); the model is {verdict} it."
+            f"floor); {verdict} it."
         )
     yield "- No picture from another hospital was tried: what it scores there is not known."
     for note in record["model"].get("notes", []):

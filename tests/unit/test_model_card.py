@@ -84,7 +84,8 @@ def test_data_licence_and_environment_are_named(record):
 
 
 @pytest.mark.parametrize(
-    ("floor", "verdict"), [(0.5, "the model is above it"), (0.6, "the model is not clearly above")]
+    ("floor", "verdict"),
+    [(0.5, "the model's interval lies above it"), (0.6, "interval does not lie above it")],
 )
 def test_the_score_is_held_against_the_floor(record, floor, verdict):
     record["floor"] = {

@@ -9,7 +9,7 @@ import pandas as pd
 from xray_helpers.data import Dataset
 from xray_helpers.data.stages import INFECTED, first_stage
 from xray_helpers.evaluation.metrics import wilson
-from xray_helpers.evaluation.predict import Evaluation, evaluate, predict
+from xray_helpers.evaluation.predict import Evaluation, check_outputs, evaluate, predict
 from xray_helpers.models.output import class_probabilities, output_meaning
 
 _SMALLEST = keras.config.epsilon()  # as Keras's own cross-entropy: the logarithm of 0 is infinite
@@ -42,6 +42,7 @@ def evaluate_cascade(
     pictures, labels = data.split(split)
     outputs = predict(second, pictures)
     meaning = output_meaning(second)
+    check_outputs(outputs, meaning, 2)
     p_target = class_probabilities(outputs, meaning)[:, 1]
     numbers, shares = routed(p_infected, p_target)
     names = np.array(data.classes)

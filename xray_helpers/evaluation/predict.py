@@ -163,7 +163,7 @@ def evaluate(
     pictures, labels = data.split(split)
     outputs = predict(model, pictures, cache=cache)
     meaning = output_meaning(model)
-    _check(outputs, meaning, len(data.classes))
+    check_outputs(outputs, meaning, len(data.classes))
     probabilities = class_probabilities(outputs, meaning)
     loss = None
     if getattr(model, "compiled", False):
@@ -200,7 +200,12 @@ def called(model: keras.Model, pictures: np.ndarray, *, cache: bool = True) -> n
     return predicted_classes(outputs, output_meaning(model))
 
 
-def _check(outputs: np.ndarray, meaning: Meaning, classes: int) -> None:
+def check_outputs(outputs: np.ndarray, meaning: Meaning, classes: int) -> None:
+    """Stop where outputs (n, …) cannot be what a model says of so many classes.
+
+    Raises:
+        KitError: another number of them, no finite numbers, or no probabilities where such are due.
+    """
     one_for_two = outputs.shape[1:] == (1,) and classes == 2
     if outputs.shape[1:] != (classes,) and not one_for_two:
         raise KitError(

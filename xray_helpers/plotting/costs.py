@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from xray_helpers.errors import KitError
+from xray_helpers.plotting.dots import class_mark
 from xray_helpers.plotting.style import (
     SPLIT_LOOKS,
     Look,
@@ -116,7 +117,7 @@ def _usual(axes: Axes, usual: Mapping[str, float], looks: Mapping[str, Look]) ->
     for split, cost in usual.items():
         look = looks.get(split, Look("#000000", "o"))
         axes.plot(
-            [1.015], [cost], transform=axes.get_yaxis_transform(), clip_on=False, **_mark(look)
+            [1.015], [cost], transform=axes.get_yaxis_transform(), clip_on=False, **class_mark(look)
         )
         axes.text(
             1.03,
@@ -126,16 +127,6 @@ def _usual(axes: Axes, usual: Mapping[str, float], looks: Mapping[str, Look]) ->
             va="center",
             fontsize=9.5,
         )
-
-
-def _mark(look: Look) -> dict:
-    return {
-        "linestyle": "none",
-        "marker": look.marker,
-        "markersize": 8,
-        "markerfacecolor": look.color,
-        "markeredgecolor": "black",
-    }
 
 
 def _handles(
@@ -153,5 +144,5 @@ def _handles(
         handles.append(Line2D([], [], label="0.5, the usual one", **_HALF))
     else:
         label = "at the right edge: each picture called its likeliest class"
-        handles.append(Line2D([], [], label=label, **_mark(Look("0.6", "o"))))
+        handles.append(Line2D([], [], label=label, **class_mark(Look("0.6", "o"))))
     return handles

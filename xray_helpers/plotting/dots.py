@@ -33,6 +33,18 @@ def dot(axes: Axes, y: float, row: pd.Series, look: Look, hollow: bool = False) 
     )
 
 
+def class_mark(look: Look) -> dict:
+    """How a single value of a class or split is drawn, for ``Axes.plot`` and for legends."""
+    return {
+        "linestyle": "none",
+        "marker": look.marker,
+        "markersize": 8,
+        "markerfacecolor": look.color,
+        "markeredgecolor": "black",
+        "markeredgewidth": 0.8,
+    }
+
+
 def value_beside(axes: Axes, y: float, row: pd.Series, digits: int) -> None:
     """Write the value and the number of pictures to the right of the panel."""
     text = number_of(row, digits)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from xray_helpers.errors import KitError
-from xray_helpers.plotting.dots import UNDEFINED, share_axis
+from xray_helpers.plotting.dots import UNDEFINED, class_mark, share_axis
 from xray_helpers.plotting.style import (
     NOTE_COLOR,
     Look,
@@ -123,7 +123,7 @@ def _dot(axes: Axes, y: float, row: pd.Series, look: Look) -> None:
         if wilson:
             ends = row[["low", "high"]].to_numpy(float)
             axes.plot(ends, [y, y], color="black", linewidth=1.5, marker="|", markersize=8)
-        axes.plot([row["value"]], [y], **_style(look))
+        axes.plot([row["value"]], [y], clip_on=False, zorder=4, **class_mark(look))
     axes.annotate(
         text,
         (1, y),
@@ -133,19 +133,6 @@ def _dot(axes: Axes, y: float, row: pd.Series, look: Look) -> None:
         va="center",
         fontsize=9.5,
     )
-
-
-def _style(look: Look) -> dict:
-    return {
-        "linestyle": "none",
-        "marker": look.marker,
-        "markersize": 8,
-        "markerfacecolor": look.color,
-        "markeredgecolor": "black",
-        "markeredgewidth": 0.8,
-        "clip_on": False,
-        "zorder": 4,
-    }
 
 
 def _explain(axes: Axes) -> None:

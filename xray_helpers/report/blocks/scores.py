@@ -75,7 +75,7 @@ def comparison(chosen: Chosen) -> str:
     return parts(
         ONE if len(records) < 2 else "",
         _costs(records),
-        "#### Test accuracy, beside classifiers that have not looked at a lung",
+        "#### Test accuracy, beside classifiers that have seen no detail of a lung",
         _accuracies(records),
         drawn("comparison_accuracy", "Test accuracy of the networks and floors, 95 % intervals"),
         "#### Picture by picture: which can these test pictures tell apart?" if pairs else "",
