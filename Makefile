@@ -9,7 +9,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SMOKE := build/smoke
 
-.PHONY: demo test lint unit notebooks lab bench bench-floor test-browser refresh-outputs clean
+.PHONY: demo test lint unit notebooks lab bench bench-floor test-browser \
+	test-cluster refresh-outputs readme-pictures clean
 
 $(VENV): $(VENV)/ready
 
@@ -27,7 +28,8 @@ demo: $(VENV)/ready
 
 # What has to pass before a change is kept.
 test: lint unit notebooks
-	@echo "All passed. Not run here: make test-browser (a real JupyterLab in Chromium)."
+	@echo "All passed. Not run here: make test-browser (a real JupyterLab in"
+	@echo "Chromium) and make test-cluster (a real Grid Engine; as root on Debian)."
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
@@ -62,6 +64,14 @@ bench-floor: $(VENV)/ready
 test-browser: $(VENV)/ready
 	$(RUN) -m pip install --quiet --constraint requirements.txt --editable '.[browser]'
 	$(RUN) -m pytest tests/browser
+
+# Sweeps on a real Grid Engine of one node, which is installed first: as root, on Debian.
+test-cluster: $(VENV)/ready
+	$(RUN) -m pytest tests/cluster
+
+# The README's pictures, from the runs of `make demo` on generated pictures.
+readme-pictures: $(VENV)/ready
+	$(RUN) docs/pictures.py
 
 clean:
 	rm -rf build

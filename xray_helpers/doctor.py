@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -10,14 +9,15 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from xray_helpers.cache_room import cache_limit
 from xray_helpers.data.dataset import find_source, usual_folder
 from xray_helpers.data.pictures import worker_count
+from xray_helpers.doctor_cluster import cluster_looks
 from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES
 from xray_helpers.models.weights import find_file, weights_folders
 from xray_helpers.network import reachable
 from xray_helpers.paths import cache_folder, project_root, resolve, runs_folder
-from xray_helpers.training.cache_room import cache_limit
 
 FREE_GIGABYTES = 3.0
 
@@ -49,7 +49,7 @@ def examine() -> list[Check]:
             ("cache folder", _cache),
             ("weights", _weights),
             ("Jupyter kernel", _kernel),
-            ("cluster", _cluster),
+            *cluster_looks(),
         )
     ]
 
@@ -170,10 +170,3 @@ def _kernel() -> tuple[str, str]:
             "`python -m ipykernel install --sys-prefix` in the project's environment."
         )
     return "ok", "python3 is this Python"
-
-
-def _cluster() -> tuple[str, str]:
-    if "SGE_ROOT" not in os.environ and "JOB_ID" not in os.environ:
-        return "ok", "none (no Grid Engine here)"
-    job = os.environ.get("JOB_ID", "none: this is a login node, train in a job")
-    return "note", f"Grid Engine on {socket.gethostname()}, job {job}"
