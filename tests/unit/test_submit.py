@@ -2,6 +2,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -130,6 +131,30 @@ def test_a_task_without_an_executed_notebook_is_refused_and_a_single_run_is_said
     assert ready.submit("--notebook", str(given)).exit_code == 0
 
 
+def test_pages_that_look_at_these_runs_or_their_pictures_come_along(ready):
+    last, root = ready.records[2]["id"][-4:], ready.records[2]["data"]["root"]
+    for name, said in {
+        "03_tsne": f"t2 #{last} <task2 on …>",
+        "other/03_tsne": "t2 #0000 <task2 on …>",
+        "07_shortcuts": f"x\nPictures: {root} (class)",
+        "other/07_shortcuts": f"x\nPictures: {root}2 (class)",
+    }.items():
+        page = notebook(ready.runs / "executed" / f"{name}.ipynb", said, f"Looks {name}")
+        os.utime(page, (2e9, 2e9) if "other" in name else (1e9, 1e9))
+    done = ready.submit()
+    assert done.exit_code == 0, done.output
+    with zipfile.ZipFile(ready.folder / "dl-26-xray-U1.zip") as archive:
+        pages = {n.rpartition("/")[2]: archive.read(n) for n in archive.namelist()}
+    assert b"Looks 03_tsne" in pages["03_tsne.ipynb"]
+    assert b"Looks 07_shortcuts" in pages["07_shortcuts.ipynb"]
+
+
+def test_another_notebook_that_names_a_run_is_not_its_code(tmp_path):
+    page = notebook(tmp_path / "a.ipynb", "abc-1")
+    page.write_text(page.read_text().replace("Run: /runs/abc-1", "compared with abc-1"))
+    assert find_executed(["abc-1"], [tmp_path]) == {}
+
+
 def test_a_notebook_without_outputs_is_refused(ready):
     given = notebook(ready.root / "mine" / "01.ipynb", "x", outputs=False)
     done = ready.submit("--notebook", str(given))
@@ -137,8 +162,6 @@ def test_a_notebook_without_outputs_is_refused(ready):
 
 
 def test_the_newest_notebook_of_a_run_is_taken(tmp_path):
-    import os
-
     old, new = (notebook(tmp_path / name, "abc-1") for name in ("b.ipynb", "a.ipynb"))
     os.utime(old, (1, 1))
     os.utime(new, (2, 2))

@@ -1,6 +1,7 @@
 """Executed notebooks: which they are, and their code and outputs as Markdown."""
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,16 +47,19 @@ def read_notebook(path: Path, ids: Iterable[str] = ()) -> Notebook:
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     if not outputs:
         raise KitError(f"{path} has no outputs; run all its cells and save it.")
-    said = json.dumps(outputs)
-    return Notebook(path, cells, next((name for name in ids if name in said), ""))
+    return Notebook(path, cells, next((name for name in ids if _made(name, outputs)), ""))
+
+
+def _made(run: str, outputs: list[dict[str, Any]]) -> bool:
+    """Whether the first or the last cell of a notebook said that this is its run."""
+    line = re.compile(rf"^(Run|Complete): .*{re.escape(run)}\s*$", re.MULTILINE)
+    return any(line.search(_text(output.get("text", ""))) for output in outputs)
 
 
 def find_executed(ids: Sequence[str], folders: Iterable[Path]) -> dict[str, Notebook]:
     """The newest notebook of each run in these folders and those below: run's id -> notebook."""
     found: dict[str, Notebook] = {}
-    paths = {path for folder in folders for path in folder.rglob("*.ipynb")}
-    paths = {path for path in paths if ".ipynb_checkpoints" not in path.parts}
-    for path in sorted(paths, key=lambda p: (p.stat().st_mtime, str(p))):
+    for path in _pages(folders):
         try:
             notebook = read_notebook(path, ids)
         except KitError:
@@ -63,6 +67,39 @@ def find_executed(ids: Sequence[str], folders: Iterable[Path]) -> dict[str, Note
         if notebook.run:
             found[notebook.run] = notebook
     return found
+
+
+def find_looking(records: Sequence[dict[str, Any]], folders: Iterable[Path]) -> list[Notebook]:
+    """The newest `03_tsne` that shows one of these runs, and `07_shortcuts` on their pictures.
+
+    They keep no record: a page counts where it ran to its end without an error and what its cells
+    printed names a run, or the folder of pictures, of the records.
+    """
+    signs = {
+        "03_tsne": [f"#{record['id'][-4:]} " for record in records],
+        "07_shortcuts": [f"Pictures: {r['data']['root']} " for r in records if "data" in r],
+    }
+    found: dict[str, Notebook] = {}
+    for path in _pages(folders):
+        for name, wanted in signs.items():
+            if name not in path.name:
+                continue
+            with contextlib.suppress(KitError):
+                page = read_notebook(path)
+                outputs = [o for cell in page.cells for o in cell.get("outputs", [])]
+                said = " ".join(_text(o.get("text", "")) for o in outputs)
+                if any(o["output_type"] == "error" for o in outputs):
+                    continue
+                if any(sign in said for sign in wanted):
+                    found[name] = page
+    return [found[name] for name in signs if name in found]
+
+
+def _pages(folders: Iterable[Path]) -> list[Path]:
+    """All notebooks in these folders and those below, the newest last."""
+    paths = {path for folder in folders for path in folder.rglob("*.ipynb")}
+    paths = {path for path in paths if ".ipynb_checkpoints" not in path.parts}
+    return sorted(paths, key=lambda p: (p.stat().st_mtime, str(p)))
 
 
 def as_markdown(notebook: Notebook, folder: Path) -> str:

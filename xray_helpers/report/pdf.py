@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from PIL import Image
@@ -43,6 +44,17 @@ def write_pdf(parts: list[Part], name: str, warning: str = "") -> bytes:
     Raises:
         KitError: a picture cannot be read.
     """
+    return _typeset(parts, name, warning)
+
+
+def page_pictures(parts: list[Part], name: str, warning: str = "", dpi: int = 80) -> list[bytes]:
+    """The pages of `write_pdf`, each as a PNG of so many dots per inch."""
+    pages = _typeset(parts, name, warning, format="png", ppi=float(dpi))
+    return [pages] if isinstance(pages, bytes) else pages
+
+
+def _typeset(parts: list[Part], name: str, warning: str, **how: str | float) -> Any:
+    """What Typst makes of the parts; `how` are its options."""
     import typst
 
     files: dict[str, Path] = {}
@@ -62,7 +74,7 @@ def write_pdf(parts: list[Part], name: str, warning: str = "") -> bytes:
         main = Path(folder) / "main.typ"
         main.write_text("\n\n".join(text), encoding="utf-8")
         try:
-            return typst.compile(main)
+            return typst.compile(main, **how)
         except RuntimeError as error:
             raise KitError(f"The PDF cannot be made: {error}") from error
 

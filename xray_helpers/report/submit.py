@@ -14,7 +14,13 @@ from xray_helpers.errors import KitError
 from xray_helpers.files import write_bytes
 from xray_helpers.paths import project_root
 from xray_helpers.report.chosen import Chosen, named
-from xray_helpers.report.executed import Notebook, as_markdown, find_executed, read_notebook
+from xray_helpers.report.executed import (
+    Notebook,
+    as_markdown,
+    find_executed,
+    find_looking,
+    read_notebook,
+)
 from xray_helpers.report.fill import REPORT, read_report, runs_in, write_pages
 from xray_helpers.report.pdf import Part, write_pdf
 from xray_helpers.runs.record import all_marks
@@ -75,7 +81,8 @@ def pack(name: str, folder: Path, runs: Path, notebooks: Sequence[Path] = ()) ->
         folder: the report's folder.
         runs: the folder of all runs.
         notebooks: executed notebooks; for runs of the report that none of them made, the newest
-            one in `notebooks/` and in the folder of runs is taken.
+            one in `notebooks/` and in the folder of runs is taken, and so are the newest 03_tsne
+            of these runs and 07_shortcuts of their pictures.
 
     Raises:
         KitError: the report is about no runs; a task has no executed notebook; a given one has no
@@ -110,9 +117,14 @@ def _notebooks(
     """The notebooks under their headings, in the order of the PDF; runs that have none."""
     ids = [record["id"] for record in chosen.all]
     mine = [read_notebook(path, ids) for path in given]
-    by_run = find_executed(ids, [f for f in folders if f.is_dir()])
+    folders = [f for f in folders if f.is_dir()]
+    by_run = find_executed(ids, folders)
     by_run |= {notebook.run: notebook for notebook in mine if notebook.run}
     further = [notebook for notebook in mine if not notebook.run]
+    names = [notebook.path.name for notebook in further]
+    for page in find_looking(chosen.all, folders):
+        if not any(page.path.name[:2] in name for name in names):
+            further.append(page)
     others = [*chosen.two_stage, *chosen.timing]
     parts = []
     for title, records in (("Code of task 1", chosen.task1), ("Code of task 2", chosen.task2)):
