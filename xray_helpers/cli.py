@@ -9,6 +9,7 @@ import click
 
 from xray_helpers import __version__
 from xray_helpers.cli_get import data_build, data_get, weights
+from xray_helpers.cli_sweep import sweep
 from xray_helpers.errors import KitError
 from xray_helpers.report.commands import report, submit
 
@@ -55,6 +56,7 @@ data.add_command(data_build)
 main.add_command(weights)
 main.add_command(report)
 main.add_command(submit)
+main.add_command(sweep)
 
 
 @data.command("check")

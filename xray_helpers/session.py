@@ -6,7 +6,7 @@ run.complete()                         # last cell
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xray_helpers.data import find_source
@@ -14,16 +14,19 @@ from xray_helpers.errors import KitError
 from xray_helpers.injected import injected_names
 from xray_helpers.models.cascade import stage_recipe
 from xray_helpers.models.catalogue import recipe_notes
+from xray_helpers.models.recipe import Recipe
 from xray_helpers.models.recipes import choose_recipe
 from xray_helpers.paths import runs_folder
 from xray_helpers.run import GENERATED, TASKS, Run
 from xray_helpers.runs.record import RunFolder
+from xray_helpers.runs.timings import timings_to_merge
 from xray_helpers.settings import (
     NOTEBOOKS,
     GridSettings,
     ModelSettings,
     PictureSettings,
     Settings,
+    TimingSettings,
     TwoStageSettings,
 )
 from xray_helpers.settings.check import check_settings
@@ -48,19 +51,12 @@ def begin(notebook: str, namespace: Mapping[str, Any]) -> Run:
     fields = NOTEBOOKS[notebook].model_fields
     values = {name: namespace[name] for name in fields if name in namespace}
     keeps_record = notebook in TASKS
-    task = TASKS.get(notebook) or values.get("task")
     try:
-        settings = check_settings(notebook, values, injected_names(namespace) - set(fields))
-        recipe = None
-        if isinstance(settings, ModelSettings | GridSettings):
-            task = TASKS.get(notebook) or settings.task
-            recipe = choose_recipe(task, settings.recipe_settings)
-        if isinstance(settings, TwoStageSettings):
-            recipe = stage_recipe(settings.recipe_settings)
-        _check_files(settings)
+        unknown = injected_names(namespace) - set(fields)
+        settings, task, recipe = check_run(notebook, values, unknown)
     except KitError as error:
         if keeps_record:
-            _refused(notebook, task, values, error)
+            _refused(notebook, TASKS.get(notebook) or values.get("task"), values, error)
         raise
     record = None
     if keeps_record:
@@ -82,17 +78,42 @@ def begin(notebook: str, namespace: Mapping[str, Any]) -> Run:
     return run
 
 
+def check_run(
+    notebook: str, values: Mapping[str, Any], unknown: Iterable[str] = ()
+) -> tuple[Settings, str | None, Recipe | None]:
+    """Check all that can be checked before a notebook reads its pictures.
+
+    Args:
+        notebook: as for `begin`.
+        values: setting -> value.
+        unknown: names that were passed to the notebook and are none of its settings.
+
+    Returns:
+        The checked settings, the task and the recipe; None where the notebook has none.
+
+    Raises:
+        KitError: as `begin`, but for the data folder.
+    """
+    settings = check_settings(notebook, values, unknown)
+    task, recipe = TASKS.get(notebook) or getattr(settings, "task", None), None
+    if isinstance(settings, ModelSettings | GridSettings):
+        recipe = choose_recipe(task, settings.recipe_settings)
+    if isinstance(settings, TwoStageSettings):
+        recipe = stage_recipe(settings.recipe_settings)
+    _check_files(settings)
+    return settings, task, recipe
+
+
 def _check_files(settings: Settings) -> None:
     """Stop where a file that the settings name is not there or not what it should be."""
     from xray_helpers.models.weights import check_setting
-    from xray_helpers.training.cpu_gpu import read_timing
 
     if isinstance(settings, ModelSettings | GridSettings):
         check_setting(settings.weights)
     if isinstance(settings, GridSettings):
         _ = settings.chosen_grid  # refuses what the grid does not vary
-    for path in getattr(settings, "merge_paths", []):
-        read_timing(path)
+    if isinstance(settings, TimingSettings):
+        timings_to_merge(settings, runs_folder(settings.runs_dir))
 
 
 def _choose_pictures(run: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from xray_helpers.data import Dataset, Source
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation import as_good, rank_settings, ranking_text, wilson
+from xray_helpers.evaluation import near_best, rank_settings, ranking_text, wilson
 from xray_helpers.models import GRIDS, RECIPES, Weights
 from xray_helpers.quiet_import import keras
 from xray_helpers.training import (
@@ -266,7 +266,7 @@ def test_ranking_by_mean_with_spread_and_interval():
     assert top["accuracy"] == pytest.approx(0.85)
     assert top["spread"] == pytest.approx(np.std([0.8, 0.9], ddof=1))
     assert (top["low"], top["high"]) == (wilson(17, 20).low, wilson(17, 20).high)
-    assert as_good(ranking) == 2
+    assert near_best(ranking) == 2
     assert ranking_text(ranking)["95 % interval"].iloc[0] == "0.640 to 0.948 (n = 20)"
 
 

@@ -50,11 +50,11 @@ def rank_settings(points: Sequence[Mapping[str, Any]], scores: pd.DataFrame) -> 
     return table.reset_index(drop=True)
 
 
-def as_good(table: pd.DataFrame) -> int:
+def near_best(table: pd.DataFrame) -> int:
     """How many settings, the best included, lie within the best one's interval.
 
-    Not a test of each pair: all settings are scored on the same pictures and folds. But it tells
-    how flat the top of the ranking is.
+    How flat the top of the ranking is: these pictures do not say which of those is the better
+    one, nor that they are equal. No test of each pair, since all are scored on the same pictures.
     """
     return int((table["accuracy"] >= table["low"].iloc[0]).sum())
 

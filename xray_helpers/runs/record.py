@@ -16,17 +16,20 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from xray_helpers.errors import KitError
 from xray_helpers.files import plain, write_json, write_text
 from xray_helpers.paths import PACKAGE
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SCHEMA = 1
 RECORD = "run.json"
 GENERATED = "generated pictures"
+SWEEP_TASK = "XRAY_SWEEP_TASK"
+"""Which task of which sweep this process runs: the record's section `sweep`, as JSON."""
 
 
 class RunFolder:
@@ -53,6 +56,8 @@ class RunFolder:
             "settings": settings,
             "environment": environment(),
         }
+        if task_of_sweep := os.environ.get(SWEEP_TASK):
+            self.record["sweep"] = json.loads(task_of_sweep)
         self.write()
 
     def write(self) -> None:
@@ -74,7 +79,7 @@ class RunFolder:
             self.record.pop(name, None)
         self.update(status="started", error=None, finished_at=None, **sections)
 
-    def add_table(self, name: str, table: pd.DataFrame) -> None:
+    def add_table(self, name: str, table: "pd.DataFrame") -> None:
         """Write a table into the run's folder as CSV, whole; the record keeps its checksum."""
         text = table.to_csv(index=False, lineterminator="\n")
         write_text(self.folder / name, text)
