@@ -55,7 +55,7 @@ _HOME = {
     "stage_scores": "cascade",
     "run_variants": "variants",
     "rank_settings": "ranking",
-    "as_good": "ranking",
+    "near_best": "ranking",
     "ranking_text": "ranking",
     "backbone_ranking_text": "ranking",
 }
