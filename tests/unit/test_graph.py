@@ -192,3 +192,16 @@ def test_a_nested_model_with_a_call_of_its_own_is_one_step():
     assert len(graph.steps) == 2
     x = RNG.random((2, 3), "float32")
     assert np.array_equal(graph.model(graph.inputs, graph.outputs)(x), model(x))
+
+
+def test_a_model_compiled_with_functions_of_ones_own_can_be_traced():
+    """Keras would compile the trace's clone too, and looks for such a function by its name."""
+
+    def own(targets, outputs):
+        return keras.losses.binary_crossentropy(targets, outputs)
+
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(1, name="last")(inputs))
+    model.compile("adam", loss=own, metrics=[own])
+    assert [step.name for step in trace(model).steps] == ["last"]
+    assert model.optimizer.built is False

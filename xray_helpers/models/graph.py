@@ -168,8 +168,10 @@ def _trace_into(
             x = record(layer, x)
         return inputs, [x]
     structure = tree.pack_sequence_as(model.input, inputs)
+    # Keras compiles the clone of a compiled model too, and finds no loss of the student's own.
+    plain = keras.Model(model.input, model.output)
     clone = keras.models.clone_model(
-        model, input_tensors=structure, clone_function=lambda layer: layer, call_function=record
+        plain, input_tensors=structure, clone_function=lambda layer: layer, call_function=record
     )
     return inputs, _tensors(clone.outputs)
 
