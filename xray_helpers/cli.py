@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from xray_helpers import __version__
+from xray_helpers.cli_cpu_gpu import cpu_gpu
 from xray_helpers.cli_get import data_build, data_get, weights
 from xray_helpers.cli_sweep import sweep
 from xray_helpers.errors import KitError
@@ -57,6 +58,7 @@ main.add_command(weights)
 main.add_command(report)
 main.add_command(submit)
 main.add_command(sweep)
+main.add_command(cpu_gpu)
 
 
 @data.command("check")

@@ -17,9 +17,10 @@ from xray_helpers.runs.compare import same_data
 from xray_helpers.runs.record import GENERATED, RunFolder, all_marks, mark_text, write_json
 from xray_helpers.runs.store import list_runs
 from xray_helpers.settings import Settings
+from xray_helpers.training.timing_table import TIMING, nvidia_smi_text, timing_rows
 
 RANDOM = "random weights"
-TIMING = "timing.json"
+NVIDIA_SMI = "nvidia-smi.txt"
 # Tasks of the notebooks that keep a record; None where a setting says which.
 TASKS = {
     "01_task1": "task1",
@@ -161,30 +162,43 @@ class Run:
         """The records of all runs in the folder for them, oldest first."""
         return list_runs(runs_folder(self.settings.runs_dir))
 
-    def record_timing(self, timing: dict[str, Any]) -> None:
-        """Write down `timing.json`, and the devices, pictures and weights it is about."""
-        from xray_helpers.models.weights import Weights
+    def record_timing(self, measured: dict[str, Any]) -> dict[str, Any]:
+        """Write down `timing.json`: what was measured, and what the setting `merge` names.
 
-        first = timing["rows"][0]
+        The record says on which devices, of what pictures and of which weights.
+
+        Returns:
+            The whole timing.
+        """
+        from xray_helpers.models.weights import Weights
+        from xray_helpers.runs import timings
+
+        record, runs = self.record.record, runs_folder(self.settings.runs_dir)
+        timing = timings.whole_timing(measured, record, self.settings, runs)
+        mine, rows = timing_rows(measured), timing_rows(timing)
         self.record.reopen()
         write_json(self.folder / TIMING, timing)
-        gpus = [row["device"] for row in timing["rows"] if row["device"] != "cpu"]
-        self.record.record["environment"].update(gpus=gpus[:1], threads=first["threads"])
-        self.record.update(
-            data={
-                "kind": self.source.kind,
-                "root": str(self.source.root),
-                "fingerprint": first["data_fingerprint"],
-            },
-            model={
-                "recipe": self.recipe.name,
-                "changed": {name: getattr(self.recipe, name) for name in self.recipe.changed},
-                "backbone": self.recipe.backbone,
-                "weights": first["weights"],
-            },
-        )
-        if Weights(first["weights"]).kind == "random":
+        (self.folder / NVIDIA_SMI).unlink(missing_ok=True)
+        if text := nvidia_smi_text(timing):
+            write_text(self.folder / NVIDIA_SMI, text)
+        gpus = dict.fromkeys(row["device"] for row in mine if row["device"] != "cpu")
+        threads = mine[0]["threads"] if mine else None
+        record["environment"].update(gpus=list(gpus), threads=threads)
+        model = {
+            "recipe": self.recipe.name,
+            "changed": {name: getattr(self.recipe, name) for name in self.recipe.changed},
+            "backbone": self.recipe.backbone,
+            "weights": rows[0]["weights"],
+        }
+        self.record.update(**timings.timing_sections(timing), model=model)
+        # What was measured counts, not what pictures there are where it is merged.
+        orders = [m["order"] for m in timing["measurements"]]
+        self.marks = [mark for mark in self.marks if mark not in (GENERATED, RANDOM)]
+        if any(order.get("data_kind") == "generated" for order in orders):
+            self.add_mark(GENERATED)
+        if any(Weights(row["weights"]).kind == "random" for row in rows):
             self.add_mark(RANDOM)
+        return timing
 
     def record_search(self, found: Any, grid: Any, points: list[dict], ranking: Any) -> None:
         """Write down a search for settings: the section `search` and `grid.csv`, a row a setting.

@@ -1,19 +1,24 @@
+import json
 import re
 from pathlib import Path
 
 import pypdf
 import pytest
 from report_runs import WORDS, draw_nothing, make_run, usual_runs, with_words
+from timing_rows import FROZEN, TOY, TUNED, gpu_timing, row, timing
 
 from xray_helpers.errors import KitError
 from xray_helpers.files import write_json
 from xray_helpers.paths import PACKAGE
 from xray_helpers.report.blocks import BLOCKS
+from xray_helpers.report.check import check_report
 from xray_helpers.report.chosen import chosen_by_itself, named
 from xray_helpers.report.fill import write_pages, write_report
 from xray_helpers.report.html_page import write_html
 from xray_helpers.report.pdf import Part, write_pdf
 from xray_helpers.report.places import fill_places, find_places, words_only
+from xray_helpers.runs.record import checksum
+from xray_helpers.training.timing_table import join_timings
 
 TEMPLATE = (PACKAGE.parent / "report_template.md").read_text(encoding="utf-8")
 
@@ -193,13 +198,12 @@ def test_facts_say_intervals_floors_verdicts_and_marks(runs, folder):
 
 
 def test_times_and_two_stages_get_their_facts(runs, folder):
-    timing = make_run(runs, "task1")
-    path = Path(timing["folder"])
-    row = {"work": "training", "weights": "random", "device": "cpu", "host": "vm", "threads": 2}
-    row |= {"data_fingerprint": "x", "seconds_epoch": 9.5, "seconds_step": 0.5}
-    gpu = {**row, "device": "Tesla P100", "seconds_epoch": 1.5, "seconds_total": 3.0}
+    path = Path(make_run(runs, "task1")["folder"])
+    cpu = {"work": "training", "weights": "random", "device": "cpu", "host": "vm", "threads": 2}
+    cpu |= {"data_fingerprint": "x", "seconds_epoch": 9.5, "seconds_step": 0.5}
+    gpu = {**cpu, "device": "Tesla P100", "seconds_epoch": 1.5, "seconds_total": 3.0}
     order = {"task": "task1", "image_size": 224, "epochs": 2, "settings": {}, "toy_repeats": 50}
-    rows = [{**row, "seconds_total": 19.0}, gpu]
+    rows = [{**cpu, "seconds_total": 19.0}, gpu]
     write_json(path / "timing.json", {"schema": 1, "order": order, "rows": rows})
     text = (path / "run.json").read_text().replace("01_task1", "04_cpu_vs_gpu")
     (path / "run.json").write_text(text)
@@ -214,13 +218,43 @@ def test_times_and_two_stages_get_their_facts(runs, folder):
         )
     write_report(folder, runs)
     report = (folder / "report.md").read_text(encoding="utf-8")
-    assert "| training | CPU, 2 threads on vm | 9.500 | 0.500 | 19.000 | 1.0 |" in report
-    assert "| training | Tesla P100 on vm | 1.500 | 0.500 | 3.000 | 6.3 |" in report
+    frozen = "| training, backbone frozen |"  # as the recipe has it
+    assert f"{frozen} CPU, 2 threads on vm | 9.500 | 0.5000 | 19.000 | 1.0 |" in report
+    assert f"{frozen} Tesla P100 on vm | 1.500 | 0.5000 | 3.000 | 6.3 |" in report
     assert "| stage 1: normal or infected | recall of covid | 0.778 (7/9" in report
     assert "only the cascade 3, only the one network 1" in report
     (path / "stage2.json").unlink()
     with pytest.raises(KitError, match=r"stage2\.json cannot be read"):
         write_report(folder, runs)
+
+
+def test_times_have_both_machines_frozen_fine_tuned_and_toy(runs, folder):
+    path = Path(make_run(runs, "task1")["folder"])
+    both = join_timings([timing(row(), row(TUNED, total=30.0), row(TOY)), gpu_timing()])
+    both["measurements"][0] |= {"run": path.name, "processor": "Ryzen"}
+    write_json(path / "timing.json", both)
+    record = json.loads((path / "run.json").read_text())
+    # What was merged lies in timing.json: where it came from may be gone.
+    record |= {"notebook": "04_cpu_vs_gpu", "settings": {"merge": "/gone/timing.json"}}
+    write_json(path / "run.json", {**record, "checksum": checksum(record)})
+    write_report(folder, runs)
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    for line in (
+        "- laptop: Ryzen, 4 threads.",
+        "- scc-213: Xeon, 4 threads, NVIDIA A100-SXM4-80GB, 81,920 MiB, driver 535.104.05; ",
+        f"| {FROZEN} | NVIDIA A100-SXM4-80GB on scc-213 | 0.500 | 0.0500 | 1.000 | 10.0 |",
+        f"| {TUNED} | CPU, 4 threads on laptop | 15.000 | 1.5000 | 30.000 | 1.0 |",
+        f"| {TOY} | NVIDIA A100-SXM4-80GB on scc-213 | – | 0.0100 | 0.200 | 50.0 |",
+        "- The machines differ (laptop, scc-213)",
+    ):
+        assert line in report
+    told = [finding.what for finding in check_report(folder / "report.md", runs)]
+    assert not [what for what in told if "timing" in what or path.name in what]
+    (path / "timing.json").write_text("{}")
+    assert any(
+        "timing.json cannot be read" in finding.what
+        for finding in check_report(folder / "report.md", runs)
+    )
 
 
 def test_a_record_of_something_else_is_a_sentence(runs, folder):

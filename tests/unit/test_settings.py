@@ -6,7 +6,6 @@ import pytest
 
 from xray_helpers.errors import KitError
 from xray_helpers.models.backbones import BACKBONES
-from xray_helpers.paths import project_root
 from xray_helpers.settings import NOTEBOOKS, SMOKE, TaskSettings
 from xray_helpers.settings.check import allowed_values, check_settings
 
@@ -178,11 +177,6 @@ def test_impossible_perplexities_are_refused_with_what_would_be_right(text):
     said = refusal({"perplexities": text}, "03_tsne")
     assert said.startswith(f"perplexities={text!r} is not possible")
     assert "above 0 to 500, comma-separated" in said
-
-
-def test_files_to_merge_count_from_the_projects_root():
-    paths = check_settings("04_cpu_vs_gpu", {"merge": "a.json, /b.json"}).merge_paths
-    assert paths == [project_root() / "a.json", Path("/b.json")]
 
 
 def test_allowed_values_in_words():

@@ -42,13 +42,18 @@ def state(record: dict[str, Any]) -> str:
     return "running" if is_alive(environment.get("pid")) else "interrupted"
 
 
-def find_run(runs: Path, name: str) -> dict[str, Any]:
+def find_run(runs: Path, name: str, records: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """The record whose id is `name` or contains it.
+
+    Args:
+        runs: the folder of all runs.
+        name: an id or a part of one.
+        records: those of its runs that are meant; None for all.
 
     Raises:
         KitError: there is none, or more than one.
     """
-    records = list_runs(runs)
+    records = list_runs(runs) if records is None else records
     matches = [r for r in records if r["id"] == name] or [r for r in records if name in r["id"]]
     if len(matches) == 1:
         return matches[0]

@@ -1,19 +1,15 @@
 """Settings of the notebooks that build and train a model."""
 
-from pathlib import Path
-
 from pydantic import Field
 
 from xray_helpers.data.enhance import STEPS
 from xray_helpers.models.backbones import BACKBONES, PRETRAINED
-from xray_helpers.paths import resolve
 from xray_helpers.settings.kinds import (
     Settings,
     Text,
     YesNo,
     number,
     one_of,
-    parts,
     several_of,
     whole,
 )
@@ -116,6 +112,9 @@ class TaskSettings(ModelSettings):
         0, description="Augmented views a training picture; 0: none."
     )
     cache: YesNo = Field(True, description="Compute the frozen part of the model only once.")
+    devices: whole(ge=1, le=64) = Field(
+        1, description="GPUs that share every batch of the training; 1: no sharing."
+    )
     timed_epochs: whole(ge=0, le=100) = Field(
         2, description="Epochs through the whole model, timed for comparison."
     )
@@ -143,12 +142,19 @@ class TimingSettings(ModelSettings):
     epochs: whole(ge=1, le=100) = Field(
         2, description="Timed epochs, behind a few steps for warming up."
     )
+    fine_tune: whole(ge=-1, le=1000) = Field(
+        4,
+        description="Time the training a second time with the last N layers of the backbone "
+        "trained too; -1 for all, 0 not to.",
+    )
+    measure: one_of(("both", "gpu", "cpu", "none")) = Field(
+        "both",
+        description="both: what this machine has, and again with its GPU hidden; gpu; cpu: with "
+        "the GPU hidden; none: only merge.",
+    )
     merge: Text = Field(
-        "", description="timing.json files from other machines, comma-separated; '' for none."
+        "",
+        description="Timings from other runs, comma-separated: a timing.json, a run's folder, or "
+        "a run's id or part of it; '' for none.",
     )
     toy_repeats: whole(ge=1, le=1000) = Field(50, description="Repetitions of the toy convolution.")
-
-    @property
-    def merge_paths(self) -> list[Path]:
-        """`merge`, one by one, as absolute paths."""
-        return [resolve(part) for part in parts(self.merge)]

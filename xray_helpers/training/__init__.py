@@ -14,8 +14,11 @@ _HOME = {
     "regularised": "cost",
     "measure_devices": "cpu_gpu",
     "timing_order": "cpu_gpu",
-    "merge_timings": "cpu_gpu",
-    "read_timing": "cpu_gpu",
+    "merge_timings": "timing_table",
+    "machine_lines": "timing_table",
+    "nvidia_smi_text": "timing_table",
+    "read_timing": "timing_table",
 }
 __all__ = sorted(_HOME)
-__getattr__ = lazy(__name__, _HOME)
+# What needs no TensorFlow.
+__getattr__ = lazy(__name__, _HOME, ("cpu_gpu", "timing_table"))

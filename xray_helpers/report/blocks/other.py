@@ -62,41 +62,58 @@ def timing(chosen: Chosen) -> str:
 
 
 def _timing(record: Record) -> str:
-    from xray_helpers.training.cpu_gpu import merge_timings, read_timing
+    from xray_helpers.training.timing_table import machine_lines, merge_timings
 
-    others = []
-    for path in filter(None, map(str.strip, record["settings"].get("merge", "").split(","))):
-        try:
-            others.append(read_timing(path))
-        except KitError as error:
-            others_note = f"*{path}, which the run merged, cannot be read: {error}*"
-            return parts(others_note, _timing({**record, "settings": {}}))
-    mine = _read(record, "timing.json")
-    found, notes = merge_timings([mine, *others])
+    timings, lost = _timings(record)
+    found, notes = merge_timings(timings)
     rows = [
         (
             *(row["work"], row["device"]),
-            *(number(row[f"seconds_{part}"]) for part in ("epoch", "step", "total")),
+            *(number(row[f"seconds_{part}"], n) for part, n in _SECONDS.items()),
             number(row["times faster"], 1),
         )
-        for row in found.to_dict("records")
+        for row in found.astype(object).where(found.notna(), None).to_dict("records")
     ]
     model, mark = record["model"], not_a_result(record)
-    names = {row["device"] for row in mine["rows"]} - {"cpu"}
     about = (
         f"`{record['id']}`: {model['backbone'] or 'own network'} of {record['task']}, weights "
-        f"{model['weights']}; processor {record['environment'].get('cpu')}; GPU "
-        f"{', '.join(sorted(names)) or 'none'}."
+        f"{model['weights']}; every step goes through all layers."
     )
     header = ("work", "device", "s an epoch", "s a step", "s in all", "times faster")
+    machines = [line for timing in timings for line in machine_lines(timing)]
     return parts(
         about,
         f"**Not a result: {mark}.**" if mark else "",
+        "\n".join(f"- {line}" for line in machines),
         table(header, rows, numbers=4),
-        "\n".join(f"- {note}" for note in notes),
+        "\n".join(f"- {note}" for note in [*lost, *notes]),
         figure(record, "timing_training", "Seconds an epoch of the training on each device"),
         figure(record, "timing_toy", "Seconds of the toy convolution on each device"),
     )
+
+
+_SECONDS = {"epoch": 3, "step": 4, "total": 3}  # with so many decimals
+
+
+def _timings(record: Record) -> tuple[list[dict[str, Any]], list[str]]:
+    """What a run measured and merged, and sentences about what of it cannot be read any more."""
+    from xray_helpers.runs.timings import timings_to_merge
+    from xray_helpers.settings import TimingSettings
+    from xray_helpers.training.timing_table import TIMING, read_timing
+
+    folder = Path(record["folder"])
+    try:
+        mine = read_timing(folder / TIMING)
+    except KitError as error:
+        raise KitError(f"{folder / TIMING} cannot be read; run its notebook again.") from error
+    if "run" in mine["measurements"][0]:
+        return [mine], []
+    # Of an older kit: what it merged is named in its settings alone.
+    merge = TimingSettings(merge=record["settings"].get("merge", ""))
+    try:
+        return [mine, *timings_to_merge(merge, folder.parent)], []
+    except KitError as error:
+        return [mine], [f"What the run merged cannot be read: {error}"]
 
 
 def two_stage(chosen: Chosen) -> str:
