@@ -12,9 +12,15 @@ from sklearn.metrics import (
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from xray_helpers.errors import KitError
+from xray_helpers.evaluation import bootstrap as over_patients
 from xray_helpers.evaluation.areas import average_precision, roc_auc
 from xray_helpers.evaluation.averages import mean_of
-from xray_helpers.evaluation.bootstrap import in_blocks, resample_weights, with_resamples
+from xray_helpers.evaluation.bootstrap import (
+    over_resamples,
+    resample_weights,
+    resampled_means,
+    resampled_shares,
+)
 from xray_helpers.evaluation.estimate import ByPatient, Estimate, bootstrapped, combined, wilson
 from xray_helpers.evaluation.metrics import accuracy, all_metrics, metric_table
 from xray_helpers.files import plain
@@ -250,12 +256,34 @@ def test_the_table_has_a_row_a_figure_and_both_intervals():
 
 
 def test_the_first_row_of_weights_is_the_pictures_as_they_are_and_blocks_change_nothing():
-    weights = with_resamples(700, np.arange(700) // 2)
+    patients, values = np.arange(700) // 2, np.random.default_rng(0).random(700)
+    seen = []
+
+    def mean(weights):
+        seen.append(weights)
+        return {"mean": weights @ values / weights.sum(axis=1)}
+
+    found = over_resamples(mean, 700, patients)["mean"]
+    weights = np.concatenate(seen)
+    assert len(seen) > 1  # several blocks
     assert (weights[0] == 1).all() and (weights.sum(axis=1) == 700).all()
-    values = np.random.default_rng(0).random(700)
-    whole = in_blocks(lambda w: {"mean": w @ values / w.sum(axis=1)}, weights)["mean"]
-    assert whole[0] == pytest.approx(values.mean())
-    np.testing.assert_allclose(whole, weights @ values / 700)
+    assert np.array_equal(weights[1:], resample_weights(patients))
+    assert found[0] == pytest.approx(values.mean())
+    np.testing.assert_allclose(found, weights @ values / 700)
+
+
+def test_shares_and_means_over_the_resamples_do_not_depend_on_the_blocks(monkeypatch):
+    rng = np.random.default_rng(1)
+    patients, part = rng.integers(0, 40, 90), rng.random(90) < 0.5
+    whole = part | (rng.random(90) < 0.3)
+    once = resampled_shares(part, whole, patients), resampled_means(part, patients)
+    weights = resample_weights(patients)
+    np.testing.assert_allclose(once[0], weights @ part / (weights @ whole))
+    np.testing.assert_allclose(once[1], weights @ part / weights.sum(axis=1))
+    monkeypatch.setattr(over_patients.block_sizes, "__defaults__", (1000,))
+    again = resampled_shares(part, whole, patients), resampled_means(part, patients)
+    for one, other in zip(once, again, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 # --- what cannot be scored, and intervals put together ------------------------------------------

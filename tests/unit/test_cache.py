@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from xray_helpers import cache, cache_room
+from xray_helpers.cache import keep, read
+from xray_helpers.cache_room import entries
 from xray_helpers.cli import main
 from xray_helpers.errors import KitError
-from xray_helpers.training import cache, cache_contents, cache_room
-from xray_helpers.training.cache import keep, read
-from xray_helpers.training.cache_room import entries
+from xray_helpers.training import cache_contents
 
 KEY = "0123456789abcdef" * 2
 OTHER = "f" * 32
@@ -54,7 +55,7 @@ def same(ours, theirs) -> bool:
 
 def start(code: str) -> subprocess.Popen:
     """Another process, to be talked to by standard input and output."""
-    code = f"import sys, time\nimport numpy as np\nfrom xray_helpers.training import cache\n{code}"
+    code = f"import sys, time\nimport numpy as np\nfrom xray_helpers import cache\n{code}"
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True)
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xray_helpers import cache
 from xray_helpers.data.pictures import read_pictures
 from xray_helpers.errors import KitError
 from xray_helpers.paths import cache_folder
 from xray_helpers.quiet_import import keras
-from xray_helpers.training import cache, features, frozen_outputs
+from xray_helpers.training import features, frozen_outputs
 from xray_helpers.training.features import model_outputs
 
 L = keras.layers

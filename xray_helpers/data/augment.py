@@ -4,21 +4,27 @@ A patient stands a little turned, nearer or further off centre, and is exposed a
 less. Nobody is X-rayed upside down, and the heart lies on the left: so no flips.
 """
 
+from collections.abc import Iterator
+from importlib.metadata import version
+
 import numpy as np
 from PIL import Image
 
+from xray_helpers.data.on_disk import kept_rows, key_of
+from xray_helpers.file_rows import FileRows
 from xray_helpers.progress import progress_bar
 
 DEGREES = 7.0  # rotation, at most
 SHIFT = 0.05  # of the picture's side, at most
 ZOOM = 0.10  # larger or smaller, at most
 BRIGHTNESS = 0.10  # brighter or darker, at most, as a factor
+VERSION = 1  # raised when the same seed gives other views
 
 
 def augmented_views(
-    pictures: np.ndarray, views: int, seed: int, progress: str | None = None
-) -> np.ndarray:
-    """`views` augmented pictures of each picture.
+    pictures: np.ndarray | FileRows, views: int, seed: int, progress: str | None = None
+) -> np.ndarray | FileRows:
+    """`views` augmented pictures of each picture; of pictures in a file, in a file of the cache.
 
     Args:
         pictures: uint8, (n, size, size, 3).
@@ -28,13 +34,27 @@ def augmented_views(
 
     Returns:
         uint8, (views * n, size, size, 3): all pictures once, then all again, …
+
+    Raises:
+        KitError: of pictures in a file: their views cannot be written.
     """
-    rng = np.random.default_rng(seed)
-    out = np.empty((views * len(pictures), *pictures.shape[1:]), np.uint8)
-    with progress_bar(progress, len(out)) as bar:
-        for i in range(len(out)):
-            out[i] = augment(pictures[i % len(pictures)], rng)
-            bar.update()
+    count, shape = views * len(pictures), pictures.shape[1:]
+
+    def made() -> Iterator[np.ndarray]:
+        rng = np.random.default_rng(seed)
+        with progress_bar(progress, count) as bar:
+            for i in range(count):
+                yield augment(pictures[i % len(pictures)], rng)
+                bar.update()
+
+    if isinstance(pictures, FileRows):
+        made_by = [VERSION, version("pillow"), version("numpy")]
+        key = key_of(["views", *made_by, pictures.identity, views, seed])
+        about = f"augmented pictures, {'×'.join(map(str, (count, *shape)))}"
+        return kept_rows(key, count, shape, made(), about)[0]
+    out = np.empty((count, *shape), np.uint8)
+    for i, picture in enumerate(made()):
+        out[i] = picture
     return out
 
 

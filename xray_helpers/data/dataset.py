@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,12 +12,14 @@ import pandas as pd
 
 from xray_helpers.data.class_zip import is_class_data
 from xray_helpers.data.generate import is_generated, write_demo
-from xray_helpers.data.pictures import Unreadable, read_pictures, worker_count
+from xray_helpers.data.on_disk import belong_on_disk, read_to_disk
+from xray_helpers.data.pictures import Unreadable, in_threads, read_pictures
 from xray_helpers.data.splits import add_validation, drop_leaks
 from xray_helpers.data.table import TASK_CLASSES, read_table
 from xray_helpers.data.three import TASK as TWO_STAGE
 from xray_helpers.data.three import read_three
 from xray_helpers.errors import KitError
+from xray_helpers.file_rows import FileRows
 from xray_helpers.paths import cache_folder, resolve
 
 SPLITS = ("train", "validation", "test")
@@ -48,7 +50,8 @@ class Dataset:
         source: where the pictures come from.
         classes: names of the classes; a label's number is its place here.
         table: columns path, label, split ("train", "validation", "test"), patient, source.
-        pictures: uint8 RGB, (n, size, size, 3); row i is picture i of the table.
+        pictures: uint8 RGB, (n, size, size, 3); row i is picture i of the table. Many of them lie
+            in a file and are read row by row, see `on_disk.py`.
         set_aside: files that are no readable pictures; they are not in the table.
         fingerprint: changes when any picture, label or test split changes; not with the seed.
         notes: what the student has to know of them, a sentence each.
@@ -58,7 +61,7 @@ class Dataset:
     source: Source
     classes: tuple[str, ...]
     table: pd.DataFrame
-    pictures: np.ndarray
+    pictures: np.ndarray | FileRows
     set_aside: list[Unreadable]
     fingerprint: str
     notes: tuple[str, ...] = ()
@@ -67,7 +70,7 @@ class Dataset:
         """Row numbers of a split, in the table's order, (n,) int64."""
         return np.flatnonzero(self.table["split"] == split)
 
-    def split(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+    def split(self, split: str) -> tuple[np.ndarray | FileRows, np.ndarray]:
         """Pictures, uint8 (n, size, size, 3), and label numbers, int64 (n,), of a split."""
         rows = self.rows(split)
         numbers = {label: i for i, label in enumerate(self.classes)}
@@ -176,7 +179,8 @@ def load_data(
     """Read the pictures of a task and split off the validation pictures.
 
     Validation is 20 % of `train/` by patient, stratified and seeded, unless the folder has a
-    validation split of its own. Unreadable pictures are set aside before the split.
+    validation split of its own. Unreadable pictures are set aside before the split. More pictures
+    than the memory should hold are decoded into a file of the cache, once.
 
     Args:
         task: "task1", "task2" or "two_stage".
@@ -189,18 +193,25 @@ def load_data(
         progress: text of the progress bar; None for none.
 
     Raises:
-        KitError: a folder or class is missing or empty; `enhance` names no step.
+        KitError: a folder or class is missing or empty; `enhance` names no step; there is no room
+            on the disk for pictures that do not belong in the memory.
     """
     if task == TWO_STAGE:
         table, classes, notes = read_three(source.root)
     else:
         table, classes, notes = read_table(source.root, task), TASK_CLASSES[task], []
-    pictures, set_aside = read_pictures(list(table["path"]), image_size, progress, enhance)
+    paths = list(table["path"])
+    table["sha256"] = list(in_threads(_digest, paths, None))
+    if belong_on_disk(len(paths), image_size):
+        digests = list(table["sha256"])
+        pictures, set_aside = read_to_disk(paths, digests, image_size, progress, enhance)
+    else:
+        pictures, set_aside = read_pictures(paths, image_size, progress, enhance)
     table = table.drop(index=table.index[[u.index for u in set_aside]]).reset_index(drop=True)
     if (table["source"] == "generated").any() and source.kind != "generated":
         source = Source(source.root, "generated", _GENERATED_NOTE)
     _check_not_empty(table, classes, source.root)
-    fingerprint = _fingerprint(table)
+    fingerprint = _fingerprint(table, table.pop("sha256"))
     if leaks == "drop_train":
         table = drop_leaks(table.assign(row=range(len(table))))
         pictures = pictures[table.pop("row").to_numpy()]
@@ -218,14 +229,17 @@ def _check_not_empty(table: pd.DataFrame, classes: tuple[str, ...], root: Path) 
                 )
 
 
-def _fingerprint(table: pd.DataFrame) -> str:
+def _digest(path: str) -> str:
+    """The SHA-256 of a file; "" of one that cannot be read and will be set aside."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _fingerprint(table: pd.DataFrame, digests: Sequence[str]) -> str:
     """Sixteen hexadecimal digits that stand for the pictures, their labels and their splits."""
-
-    def digest(path: str) -> str:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-    with ThreadPoolExecutor(worker_count()) as pool:
-        digests = list(pool.map(digest, table["path"]))
     lines = sorted(
         f"{split} {label} {sha}"
         for split, label, sha in zip(table["split"], table["label"], digests, strict=True)

@@ -35,7 +35,7 @@ LEAST_DETAIL = 0.9  # correlation from which pictures of two patients are one
 LEAST_OF_ONE_PATIENT = 0.99  # the same, of pictures that bear one patient's name
 SIDE = 192  # pixels, of the second look
 COARSE = 3  # pixels of the second look that are one where the pictures are laid over each other
-_ROWS = 512  # pictures compared with all others at a time
+_PAIRS = 5_000_000  # pairs of pictures that are compared at a time, 40 MB
 
 
 def close_pairs(hashes: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -46,8 +46,9 @@ def close_pairs(hashes: np.ndarray) -> Iterator[tuple[int, int]]:
     """
     packed = np.packbits(hashes, axis=1)
     words = np.ascontiguousarray(packed).view(np.uint64)  # (n, bits / 64)
-    for start in range(0, len(words), _ROWS):
-        block = words[start : start + _ROWS]
+    rows = max(1, _PAIRS // max(1, len(words)))
+    for start in range(0, len(words), rows):
+        block = words[start : start + rows]
         bits = sum(
             np.bitwise_count(block[:, None, k] ^ words[None, start:, k]).astype(np.uint16)
             for k in range(words.shape[1])

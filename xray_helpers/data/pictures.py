@@ -1,15 +1,8 @@
 """Picture files -> uint8 RGB arrays. The one place in the kit that decodes and resizes files.
 
-A picture is turned as its EXIF orientation says, brought to 8 bits, and squashed to a square with
-Pillow's bilinear filter, which averages over the source pixels when it shrinks (antialias).
-
-- Transparency is composited on black, radiography's empty background. (The class data has RGBA
-  files, all of them opaque, so nothing changes there.)
-- 16-bit pictures are divided by 257: 65535 is white, 0 black.
-- 32-bit integer and float pictures have no fixed white: the smallest of the ranges 0-1 (floats
-  only), 0-255 and 0-65535 that holds all values is taken as black to white; if none does, the
-  picture's own minimum and maximum are.
-- Of a file with several pages or frames the first counts.
+A picture is turned as its EXIF orientation says, brought to 8 bits (see `eight_bits`), and squashed
+to a square with Pillow's bilinear filter, which averages over the source pixels when it shrinks
+(antialias). Of a file with several pages or frames the first counts.
 
 The steps that `enhance` names come in here too, once per picture, see `enhance`: `crop` before the
 resizing, the others behind it.
@@ -22,12 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from xray_helpers.data.eight_bits import to_8_bits
 from xray_helpers.data.enhance import STEPS, chosen_steps, crop
 from xray_helpers.errors import KitError
 from xray_helpers.progress import progress_bar
@@ -36,6 +31,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: beyond it, a file may be made to fill the memory
+_AHEAD = 256  # results that may wait for `in_threads`'s caller
 
 
 class UnreadablePicture(KitError):
@@ -111,6 +107,27 @@ def read_pictures(
     Raises:
         KitError: `size` is below 1, or `enhance` names no step.
     """
+    decoded = decode(paths, size, progress, enhance)
+    pictures = np.empty((len(paths), size, size, 3), np.uint8)
+    unreadable: list[Unreadable] = []
+    for index, result in enumerate(decoded):
+        if isinstance(result, UnreadablePicture):
+            unreadable.append(Unreadable(str(paths[index]), result.reason, index))
+        else:
+            pictures[index - len(unreadable)] = result
+    return pictures[: len(paths) - len(unreadable)], unreadable
+
+
+def decode(
+    paths: Sequence[Path | str], size: int, progress: str | None, enhance: str = ""
+) -> Iterator[np.ndarray | UnreadablePicture]:
+    """What `read_picture` gives for each file, in order and in parallel threads, or its error.
+
+    Raises:
+        KitError: `size` is below 1.
+    """
+    if size < 1:
+        raise KitError(f"The image size is {size}; it must be 1 pixel or more.")
 
     def read(path: Path | str) -> np.ndarray | UnreadablePicture:
         try:
@@ -118,16 +135,7 @@ def read_pictures(
         except UnreadablePicture as error:
             return error
 
-    if size < 1:
-        raise KitError(f"The image size is {size}; it must be 1 pixel or more.")
-    pictures = np.empty((len(paths), size, size, 3), np.uint8)
-    unreadable: list[Unreadable] = []
-    for index, result in enumerate(in_threads(read, paths, progress)):
-        if isinstance(result, UnreadablePicture):
-            unreadable.append(Unreadable(str(paths[index]), result.reason, index))
-        else:
-            pictures[index - len(unreadable)] = result
-    return pictures[: len(paths) - len(unreadable)], unreadable
+    return in_threads(read, paths, progress)
 
 
 def open_picture(path: Path) -> tuple[PictureFile, Image.Image]:
@@ -178,34 +186,10 @@ def _decode(path: Path, file: BinaryIO, head: bytes) -> tuple[PictureFile, Image
         reason = "it is damaged or cut short, its pixels cannot be decoded"
         raise UnreadablePicture(path, reason) from error
     try:
-        return facts, _to_8_bits(image)
+        return facts, to_8_bits(image)
     except ValueError as error:
         reason = f"its pixel values (Pillow's mode {facts.mode}) cannot be turned into RGB"
         raise UnreadablePicture(path, reason) from error
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Any Pillow image -> mode L or RGB, transparency on black."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_scale(np.asarray(image), image.mode))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, image).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def _scale(values: np.ndarray, mode: str) -> np.ndarray:
-    """Numbers of more than 8 bits, shape (height, width) -> uint8; the rule is the module's."""
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("pixels that are no numbers")
-    low, high = float(values.min()), float(values.max())
-    whites = {"F": (1, 255, 65535), "I": (255, 65535)}.get(mode, (65535,))
-    white = next((white for white in whites if low >= 0 and high <= white), None)
-    if white is None:
-        values, white = values - low, high - low or 1
-    return np.round(values * (255 / white)).astype(np.uint8)
 
 
 def worker_count() -> int:
@@ -222,16 +206,20 @@ def worker_count() -> int:
 def in_threads(function: Callable[[A], B], items: Sequence[A], progress: str | None) -> Iterator[B]:
     """The results of `function` for the items, in their order, computed in parallel threads.
 
-    Shows a progress bar unless `progress`, its name, is None. An interrupt (or
-    an error, or a caller that stops asking) ends it at once: what has not begun is dropped.
+    Shows a progress bar unless `progress`, its name, is None. An interrupt (or an error, or a
+    caller that stops asking) ends it at once: what has not begun is dropped. The threads run at
+    most `_AHEAD` items ahead of the caller, so that results do not pile up.
     """
     bar = progress_bar(progress, len(items))
     pool = ThreadPoolExecutor(worker_count())
+    coming = iter(items)
     try:
         with bar, _no_size_warnings():
-            futures = deque(pool.submit(function, item) for item in items)
+            futures = deque(pool.submit(function, item) for item in islice(coming, _AHEAD))
             while futures:
-                yield futures.popleft().result()
+                result = futures.popleft().result()
+                futures.extend(pool.submit(function, item) for item in islice(coming, 1))
+                yield result
                 bar.update()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

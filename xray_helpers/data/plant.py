@@ -44,7 +44,7 @@ def plant_marker(
     start, end = slice(margin, margin + side), slice(size - margin - side, size - margin)
     across = start if corner.endswith("left") else end
     down = start if corner.startswith("upper") else end
-    planted = pictures.copy()
+    planted = np.array(pictures)
     marked = planted[rows]
     marked[:, down, across] = brightness
     planted[rows] = marked

@@ -25,6 +25,7 @@ _HOME = {
     "heat_scores": "heat",
     "lesion_masks": "heat",
     "mistakes": "most_wrong",
+    "to_look_at": "most_wrong",
     "embed": "embedding",
     "split_features": "embedding",
     "tsne_seeds": "embedding",

@@ -6,8 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.areas import divide
-from xray_helpers.evaluation.bootstrap import resample_weights, several_patients
+from xray_helpers.evaluation.bootstrap import (
+    resampled_means,
+    resampled_shares,
+    several_patients,
+)
 from xray_helpers.evaluation.estimate import Estimate, beside, bootstrapped, combined, wilson
 
 
@@ -23,7 +26,8 @@ def mean_of(values: ArrayLike, patients: ArrayLike | None = None) -> Estimate:
     values, names = values[there], names[there]
     if len(values) == 0:
         return bootstrapped(float("nan"), [], 0, None)
-    return bootstrapped(values.mean(), _means(values, names), len(values), several_patients(names))
+    resampled = resampled_means(values, names)
+    return bootstrapped(values.mean(), resampled, len(values), several_patients(names))
 
 
 def share_of(hits: ArrayLike, patients: ArrayLike | None = None) -> Estimate:
@@ -37,7 +41,7 @@ def share_of(hits: ArrayLike, patients: ArrayLike | None = None) -> Estimate:
     share = wilson(int(hits.sum()), len(hits))
     if (several := several_patients(names)) is None:
         return share
-    return beside(share, _means(hits, names), several)
+    return beside(share, resampled_means(hits, names), several)
 
 
 def share_among(hits: np.ndarray, among: np.ndarray, patients: np.ndarray) -> Estimate:
@@ -52,8 +56,8 @@ def share_among(hits: np.ndarray, among: np.ndarray, patients: np.ndarray) -> Es
     """
     hits = hits & among
     share = wilson(int(hits.sum()), int(among.sum()))
-    weights = resample_weights(patients)
-    return beside(share, divide(weights @ hits, weights @ among), several_patients(patients[among]))
+    resampled = resampled_shares(hits, among, patients)
+    return beside(share, resampled, several_patients(patients[among]))
 
 
 def priced(parts: Sequence[tuple[float, np.ndarray]], patients: np.ndarray) -> Estimate:
@@ -66,13 +70,7 @@ def priced(parts: Sequence[tuple[float, np.ndarray]], patients: np.ndarray) -> E
     n = len(patients)
     found = combined([(price, wilson(int(some.sum()), n)) for price, some in parts], n)
     prices = sum(price * some for price, some in parts)
-    return beside(found, _means(prices, patients), several_patients(patients))
-
-
-def _means(values: np.ndarray, names: np.ndarray) -> np.ndarray:
-    """The mean in each resample, (B,)."""
-    weights = resample_weights(names)
-    return weights @ values / weights.sum(axis=1)
+    return beside(found, resampled_means(prices, patients), several_patients(patients))
 
 
 def _same_pictures(values: ArrayLike, patients: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:

@@ -5,15 +5,18 @@ to go by than there is. Here whole patients are drawn with replacement (Field an
 J. R. Stat. Soc. B 69:369; the percentile interval: Efron and Tibshirani 1993, chapter 13).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from xray_helpers.evaluation.areas import divide
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 _ROUNDING = 1e-9
 _BLOCK = 1_000_000  # weights that are worked on at once, 8 MB an array
+_LARGE_BLOCK = 5_000_000  # the same where little is done with them: 2500 pictures are one block
 
 
 def resample_weights(groups: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -30,10 +33,55 @@ def resample_weights(groups: ArrayLike, resamples: int = RESAMPLES, seed: int = 
         Counts, int64 (resamples, n). In each resample as many patients are drawn as there are,
         each with all of its pictures, so the number of pictures varies.
     """
+    return next(_weights_in_blocks(groups, [resamples], seed))
+
+
+def resampled_means(values: ArrayLike, groups: ArrayLike) -> np.ndarray:
+    """The mean of a number that each picture has, in each resample, float64 (RESAMPLES,).
+
+    Args:
+        values: (n,).
+        groups: the patient of each picture, (n,).
+    """
+    values = np.asarray(values)
+    means = [
+        weights @ values / weights.sum(axis=1)
+        for weights in _weights_in_blocks(groups, block_sizes(RESAMPLES, len(values)))
+    ]
+    return np.concatenate(means)
+
+
+def resampled_shares(part: np.ndarray, whole: np.ndarray, groups: ArrayLike) -> np.ndarray:
+    """The share of pictures that are in `part`, of those in `whole`, in each resample.
+
+    Args:
+        part, whole: bool (n,).
+        groups: the patient of each picture, (n,).
+
+    Returns:
+        float64 (RESAMPLES,); NaN where no picture of `whole` was drawn.
+    """
+    shares = [
+        divide(weights @ part, weights @ whole)
+        for weights in _weights_in_blocks(groups, block_sizes(RESAMPLES, len(part)))
+    ]
+    return np.concatenate(shares)
+
+
+def _weights_in_blocks(groups: ArrayLike, sizes: list[int], seed: int = 0) -> Iterator[np.ndarray]:
+    """`resample_weights`, so many rows at a time: 20,000 patients would take 1 GB at once."""
     names, member = np.unique(np.asarray(groups), return_inverse=True)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(resamples, len(names)))
-    times = np.apply_along_axis(np.bincount, 1, drawn, minlength=len(names))
-    return times[:, member]
+    rng = np.random.default_rng(seed)
+    for rows in sizes:
+        drawn = rng.integers(len(names), size=(rows, len(names)))
+        times = np.apply_along_axis(np.bincount, 1, drawn, minlength=len(names))
+        yield times[:, member]
+
+
+def block_sizes(rows: int, columns: int, most: int = _LARGE_BLOCK) -> list[int]:
+    """Rows of each block, as even as can be, so that hardly one holds more numbers than `most`."""
+    blocks = min(max(1, -(-rows * columns // most)), max(1, rows // 2))
+    return [len(part) for part in np.array_split(np.arange(rows), blocks)]
 
 
 def percentile_interval(values: ArrayLike) -> tuple[float, float]:
@@ -63,30 +111,25 @@ def several_patients(patients: ArrayLike | None) -> int | None:
     return number if number < len(np.asarray(patients)) else None
 
 
-def with_resamples(n: int, patients: ArrayLike | None) -> np.ndarray:
-    """How often each of n pictures counts: in the first row once, below as `resample_weights` says.
-
-    What is computed from these is the figure itself and, behind it, its values over the resamples.
-
-    Returns:
-        int64 (1 + RESAMPLES, n).
-    """
-    groups = np.arange(n) if patients is None else patients
-    return np.vstack([np.ones((1, n), np.int64), resample_weights(groups)])
-
-
-def in_blocks(
-    compute: Callable[[np.ndarray], dict[str, np.ndarray]], weights: np.ndarray
+def over_resamples(
+    compute: Callable[[np.ndarray], dict[str, np.ndarray]], n: int, patients: ArrayLike | None
 ) -> dict[str, np.ndarray]:
-    """`compute` for all rows of the weights, a block of rows at a time, to keep memory small.
+    """A figure itself and, behind it, its values over the resamples.
 
     Args:
-        compute: weights float64 (rows, n) -> name -> array (rows, …).
-        weights: (B, n).
+        compute: how often each picture counts, float64 (rows, n) -> name -> array (rows, …). It
+            is asked for a block of rows at a time, to keep memory small.
+        n: pictures.
+        patients: the patient of each, (n,); None: each has one picture.
 
     Returns:
-        Name -> array (B, …).
+        Name -> array (1 + RESAMPLES, …); the first row counts each picture once.
     """
-    blocks = np.array_split(weights, max(1, -(-weights.size // _BLOCK)))
-    parts = [compute(block.astype(np.float64)) for block in blocks]
+    first, *sizes = block_sizes(1 + RESAMPLES, n, _BLOCK)
+    groups = np.arange(n) if patients is None else patients
+    parts = []
+    for block in _weights_in_blocks(groups, [first - 1, *sizes]):
+        if not parts:
+            block = np.vstack([np.ones((1, n), np.int64), block])
+        parts.append(compute(block.astype(np.float64)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -14,9 +14,9 @@ import pandas as pd
 
 from xray_helpers.evaluation.bootstrap import (
     RESAMPLES,
-    in_blocks,
+    block_sizes,
+    over_resamples,
     several_patients,
-    with_resamples,
 )
 from xray_helpers.evaluation.estimate import Estimate, bootstrapped, wilson
 
@@ -113,12 +113,13 @@ def calibrate(
     places = bins(probability)
     inside = np.eye(places.max() + 1)[places]  # (n, bins), a one each row
     apart = inside * (is_so - probability)[:, None]
-    values = in_blocks(
+    values = over_resamples(
         lambda weights: {
             "error": np.abs(weights @ apart).sum(axis=1) / weights.sum(axis=1),
             "brier": weights @ distance / weights.sum(axis=1),
         },
-        with_resamples(n, patients),
+        n,
+        patients,
     )
     several = several_patients(patients)
     error, brier = (bootstrapped(v[0], v[1:], n, several) for v in values.values())
@@ -162,7 +163,11 @@ def _luck(
     pictures of one person do. Drawn one by one they would even each other out.
     """
     names, member = np.unique(patients, return_inverse=True)
-    chance = np.random.default_rng(seed).random((RESAMPLES, len(names)))
-    drawn = chance[:, member] < probability
-    errors = np.abs((drawn - probability) @ inside).sum(axis=1) / len(probability)
+    rng = np.random.default_rng(seed)
+    errors = []
+    for rows in block_sizes(RESAMPLES, len(probability)):
+        chance = rng.random((rows, len(names)))
+        drawn = chance[:, member] < probability
+        errors.append(np.abs((drawn - probability) @ inside).sum(axis=1) / len(probability))
+    errors = np.concatenate(errors)
     return float(errors.mean()), float(np.quantile(errors, 0.95))

@@ -67,7 +67,7 @@ def cost_section(validation: Evaluation, test: Evaluation, chosen: Threshold) ->
         "cost_missed": chosen.cost_missed,
         "cost_false_alarm": chosen.cost_alarm,
         "threshold": chosen.value,
-        "as_good": [chosen.low, chosen.high],
+        "near_best": [chosen.low, chosen.high],
         "if_calibrated": chosen.bayes,
         "validation": {"usual": _plain(usual_validation), "chosen": _plain(new_validation)},
         "test": {"usual": _plain(usual), "chosen": _plain(new)},

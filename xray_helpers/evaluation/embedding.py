@@ -10,10 +10,15 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 
 from xray_helpers.data import Dataset
+from xray_helpers.data.stages import some_pictures
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.cut import values_at
 from xray_helpers.models.graph import trace
 from xray_helpers.training.boundary import outputs_of, split_model
+
+MOST_PICTURES = 2_000
+"""Of more pictures, so many are taken: t-SNE of 100,000 takes hours, and the scores of neighbours
+need a table of each picture with each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +31,7 @@ class Features:
         patients: their patients, str (n,).
         rows: their rows in the data's table, int64 (n,).
         test: which are test pictures, bool (n,).
+        note: of how many pictures these are some, a sentence; "" where they are all.
     """
 
     values: np.ndarray
@@ -33,6 +39,7 @@ class Features:
     patients: np.ndarray
     rows: np.ndarray
     test: np.ndarray
+    note: str = ""
 
 
 def split_features(
@@ -40,6 +47,8 @@ def split_features(
     data: Dataset,
     split: str | Sequence[str] = "train",
     layer: str = "feature_dense",
+    most: int = MOST_PICTURES,
+    seed: int = 42,
 ) -> Features:
     """`embed` of a split's pictures, with their labels and patients from the same rows.
 
@@ -51,12 +60,22 @@ def split_features(
         data: the pictures.
         split: "train", "validation" or "test", or several, which are put one behind the other.
         layer: as for `embed`.
+        most: of more pictures, about so many are drawn by chance, in the shares of the splits and
+            of the classes.
+        seed: of that draw.
 
     Raises:
         KitError: the model has no such layer, or its layers cannot be seen.
     """
     splits = [split] if isinstance(split, str) else list(split)
     parts = {name: data.rows(name) for name in splits}
+    there, note = sum(map(len, parts.values())), ""
+    if there > most:
+        wanted = {name: round(most * len(rows) / there) for name, rows in parts.items()}
+        some = some_pictures(data, wanted, seed)
+        parts = {name: some.rows(name) for name in splits}
+        taken = sum(map(len, parts.values()))
+        note = f"{taken:,} of these {there:,} pictures, drawn by chance: all take too long."
     # One split at a time: those that the model was trained and scored on are in the cache.
     values = [embed(model, data.pictures[rows], layer) for rows in parts.values() if len(rows)]
     rows = np.concatenate(list(parts.values()))
@@ -69,6 +88,7 @@ def split_features(
         table["patient"].to_numpy(str),
         rows,
         (table["split"] == "test").to_numpy(bool),
+        note,
     )
 
 

@@ -7,8 +7,9 @@ the classes apart, so can a network, without having learnt anything about diseas
 worth something by what it scores above this floor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,14 @@ from sklearn.preprocessing import StandardScaler
 from xray_helpers.data import Dataset
 from xray_helpers.data.file_numbers import NAMES, SIDE, file_numbers, grey_square
 from xray_helpers.data.pictures import UnreadablePicture, in_threads, open_picture
+from xray_helpers.data.stages import some_pictures
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.metrics import Estimate, accuracy
 from xray_helpers.paths import below
 
+MOST_LEARNT = 10_000
+"""Of more train and validation pictures the floors learn from so many: 206 numbers need no more."""
+_AT_ONCE = 5_000  # test pictures whose numbers are in memory
 STEP = 16  # each 16th pixel of each 16th row is a thumbnail's
 FLOORS = {
     "numbers": "floor: size, mode, border, brightness",
@@ -48,10 +53,12 @@ class Floors:
         predictions: a row a test picture: path (below the data folder), true, numbers,
             thumbnails (the class that each floor calls it), patient.
         scores: floor -> its test accuracy.
+        note: of how many pictures the floors have learnt, a sentence; "" where of all.
     """
 
     predictions: pd.DataFrame
     scores: dict[str, Estimate]
+    note: str = ""
 
     def as_dict(self) -> dict[str, dict[str, float]]:
         """The `floor` section of `run.json`."""
@@ -65,7 +72,8 @@ def floors(data: Dataset, progress: str | None = "Measuring the floor") -> Floor
     """Fit both floors on all train and validation pictures and score them on the test pictures.
 
     The validation pictures are trained on too, since nothing is chosen on them: the floors have
-    no epochs and no settings.
+    no epochs and no settings. Of more than `MOST_LEARNT` they learn from so many, drawn by chance
+    in the classes' shares, and `note` says so.
 
     Args:
         data: of any task; the files are read again, as they lie on disk.
@@ -74,16 +82,19 @@ def floors(data: Dataset, progress: str | None = "Measuring the floor") -> Floor
     Raises:
         KitError: a file cannot be read any more.
     """
-    rows = {split: data.rows(split) for split in ("train", "validation", "test")}
-    fitted, test = np.concatenate([rows["train"], rows["validation"]]), rows["test"]
-    both = np.concatenate([fitted, test])
-    paths = data.table["path"].iloc[both].tolist()
+    fitted, note = _learnt_from(data)
+    test = data.rows("test")
+    paths = data.table["path"].iloc[np.concatenate([fitted, test])].tolist()
     true = data.table["label"].to_numpy(str)
     patients = data.table["patient"].astype(str).to_numpy()[test]
-    predicted = {}
-    for name, features in floor_inputs(paths, progress).items():
-        model = floor_model(name).fit(features[: len(fitted)], true[fitted])
-        predicted[name] = model.predict(features[len(fitted) :])
+    seen = in_threads(_look, [Path(path) for path in paths], progress)
+    learnt = _stacked(islice(seen, len(fitted)))
+    models = {name: floor_model(name).fit(learnt[name], true[fitted]) for name in FLOORS}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in FLOORS}
+    while some := list(islice(seen, _AT_ONCE)):
+        for name, features in _stacked(some).items():
+            parts[name].append(models[name].predict(features))
+    predicted = {name: np.concatenate(part) for name, part in parts.items()}
     predictions = pd.DataFrame(
         {
             "path": [below(path, data.source.root) for path in paths[len(fitted) :]],
@@ -93,7 +104,23 @@ def floors(data: Dataset, progress: str | None = "Measuring the floor") -> Floor
         }
     )
     scores = {name: accuracy(true[test], called, patients) for name, called in predicted.items()}
-    return Floors(predictions, scores)
+    return Floors(predictions, scores, note)
+
+
+def _learnt_from(data: Dataset) -> tuple[np.ndarray, str]:
+    """Rows of the train, then of the validation pictures to learn from, and `Floors.note`."""
+    rows = {split: data.rows(split) for split in ("train", "validation")}
+    there = sum(map(len, rows.values()))
+    note = ""
+    if there > MOST_LEARNT:
+        wanted = {split: round(MOST_LEARNT * len(of) / there) for split, of in rows.items()}
+        some = some_pictures(data, wanted, seed=0)
+        rows = {split: some.rows(split) for split in rows}
+        note = (
+            f"The two classifiers learn from {sum(map(len, rows.values())):,} of the {there:,} "
+            "train and validation pictures, drawn by chance; they are scored on all test pictures."
+        )
+    return np.concatenate(list(rows.values())), note
 
 
 def floor_inputs(paths: Sequence[Path | str], progress: str | None = None) -> dict[str, np.ndarray]:
@@ -104,7 +131,12 @@ def floor_inputs(paths: Sequence[Path | str], progress: str | None = None) -> di
     Raises:
         KitError: a file cannot be read.
     """
-    seen = list(in_threads(_look, [Path(path) for path in paths], progress))
+    return _stacked(in_threads(_look, [Path(path) for path in paths], progress))
+
+
+def _stacked(seen: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What `_look` gave of some pictures, as `floor_inputs` gives it."""
+    seen = list(seen)
     numbers, thumbnails = zip(*seen, strict=True) if seen else ((), ())
     side = len(range(0, SIDE, STEP))
     return {

@@ -111,7 +111,7 @@ def heat_scores(
 
 
 def lesion_masks(
-    data: Dataset, split: str = "test", enhance: str = ""
+    data: Dataset, split: str = "test", enhance: str = "", rows: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The masks of a split's generated pictures that show a lesion.
 
@@ -121,15 +121,16 @@ def lesion_masks(
         data: the pictures.
         split: "test", "validation" or "train".
         enhance: the steps that `data` was loaded with; `crop` moves the lesion.
+        rows: places in `data.split(split)`, (n,), of the pictures to look at; None: all.
 
     Returns:
-        Places in `data.split(split)`, int64 (k,), and their masks, bool (k, size, size), resized
+        Places among these pictures, int64 (k,), and their masks, bool (k, size, size), resized
         like the pictures but without mixing pixels. k is 0 where nothing is generated.
     """
     size = data.pictures.shape[1]
-    rows, masks = [], []
-    table = data.table.iloc[data.rows(split)]
-    for row, (path, label) in enumerate(zip(table["path"], table["label"], strict=True)):
+    places, masks = [], []
+    table = data.table.iloc[data.rows(split) if rows is None else data.rows(split)[rows]]
+    for place, (path, label) in enumerate(zip(table["path"], table["label"], strict=True)):
         mask = None if label == HEALTHY else read_mask(Path(path))
         if mask is None:
             continue
@@ -137,6 +138,6 @@ def lesion_masks(
             mask = mask[crop_box(np.asarray(open_picture(Path(path))[1]))]
         image = Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST)
         if (mask := np.asarray(image, bool)).any():
-            rows.append(row)
+            places.append(place)
             masks.append(mask)
-    return np.array(rows, np.int64), np.array(masks, bool).reshape(-1, size, size)
+    return np.array(places, np.int64), np.array(masks, bool).reshape(-1, size, size)

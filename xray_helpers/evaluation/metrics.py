@@ -29,7 +29,7 @@ import pandas as pd
 from xray_helpers.errors import KitError
 from xray_helpers.evaluation.areas import average_precision, divide, roc_auc
 from xray_helpers.evaluation.averages import share_of
-from xray_helpers.evaluation.bootstrap import in_blocks, several_patients, with_resamples
+from xray_helpers.evaluation.bootstrap import over_resamples, several_patients
 from xray_helpers.evaluation.estimate import ByPatient, Estimate, beside, bootstrapped, wilson
 
 __all__ = [
@@ -107,9 +107,8 @@ def all_metrics(
     counts = confusion_matrix(true, predicted, len(classes))
     present = counts.sum(axis=1) > 0
     # Row 0 is the figure itself, the rows below its values over the resamples.
-    values = in_blocks(
-        lambda weights: _values(true, predicted, scores, present, weights),
-        with_resamples(len(true), patients),
+    values = over_resamples(
+        lambda weights: _values(true, predicted, scores, present, weights), len(true), patients
     )
     shares = _shares(counts)
     everyone = several_patients(patients)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from xray_helpers.errors import KitError
-from xray_helpers.evaluation.bootstrap import percentile_interval, resample_weights
+from xray_helpers.evaluation.bootstrap import percentile_interval, resampled_means
 from xray_helpers.evaluation.metrics import wilson
 from xray_helpers.evaluation.significance import flip_p
 
@@ -107,9 +107,8 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame) -> Difference:
     low, high = newcombe(counts)
     by_patient = (float("nan"), float("nan"))
     if counts.over_patients:
-        times = resample_weights(patients)
         gains = right_1.astype(float) - right_2.astype(float)
-        by_patient = percentile_interval(times @ gains / times.sum(axis=1))
+        by_patient = percentile_interval(resampled_means(gains, patients))
     return Difference(
         counts=counts,
         value=(counts.first_only - counts.second_only) / counts.n,

@@ -33,7 +33,7 @@ def preprocessing_effect(model: keras.Model, backbone: str, pictures: np.ndarray
         A row a way, the right one first: preparation, spread, likeness.
     """
     some = np.unique(np.linspace(0, len(pictures) - 1, PICTURES).astype(int))
-    batch = pictures[some].astype(np.float32)
+    batch = np.asarray(pictures[some], np.float32)
     layer, info = model.get_layer(backbone), BACKBONES[backbone]
     features = {}
     for way in WAYS:

@@ -33,7 +33,7 @@ def blank_lungs(pictures: np.ndarray) -> np.ndarray:
     written at the sides stay (after Maguolo and Nanni 2021, Information Fusion 76:1).
     """
     size = pictures.shape[1]
-    blank = pictures.copy()
+    blank = np.array(pictures)
     rows = slice(round(TOP * size), round(BOTTOM * size))
     columns = slice(round(LEFT * size), round(RIGHT * size))
     blank[:, rows, columns] = 0
@@ -44,7 +44,7 @@ def border_alone(pictures: np.ndarray) -> np.ndarray:
     """A copy of pictures, uint8 (n, size, size, 3), black but for a frame at the four sides."""
     size = pictures.shape[1]
     strip = max(1, round(BORDER * size))
-    border = pictures.copy()
+    border = np.array(pictures)
     border[:, strip : size - strip, strip : size - strip] = 0
     return border
 

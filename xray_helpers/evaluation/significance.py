@@ -1,5 +1,6 @@
 """Could luck alone have made such a difference? One exact test, and its correction for several."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,14 +26,24 @@ def flip_p(gains: ArrayLike) -> float:
         0 to 1; 1 where there is no gain.
     """
     gains = np.asarray(gains, np.int64)
-    chances = np.ones(1)  # of each total, from the smallest to the largest that is possible
+    return _as_far(_chances(gains), int(gains.sum()))
+
+
+def _chances(gains: np.ndarray) -> np.ndarray:
+    """The chance of each total of the gains with any signs, from the smallest to the largest."""
+    chances = np.ones(1)
     for size in np.abs(gains[gains != 0]):
         either_sign = np.zeros(2 * size + 1)
         either_sign[[0, -1]] = 0.5
         chances = np.convolve(chances, either_sign)
+    return chances
+
+
+def _as_far(chances: np.ndarray, total: int) -> float:
+    """The chance of a total at least as far from 0."""
     farthest = len(chances) // 2
     totals = np.abs(np.arange(-farthest, farthest + 1))
-    return min(1.0, float(chances[totals >= abs(gains.sum())].sum()))
+    return min(1.0, float(chances[totals >= abs(total)].sum()))
 
 
 def fewest_one_way(gains: ArrayLike, comparisons: int = 1) -> int | None:
@@ -47,11 +58,16 @@ def fewest_one_way(gains: ArrayLike, comparisons: int = 1) -> int | None:
         comparisons: how many pairs are compared at once.
     """
     sizes = np.sort(np.abs(np.asarray(gains, np.int64)))
-    for k in range(1, len(sizes) + 1):
-        signed = np.where(np.arange(len(sizes)) < k, sizes, -sizes)
-        if signed.sum() > 0 and flip_p(signed) < SIGNIFICANT / comparisons:
-            return k
-    return None
+    chances = _chances(sizes)  # the same whatever the signs are
+    totals = 2 * np.cumsum(sizes) - sizes.sum()  # where the first k are better, the others worse
+
+    def enough(k: int) -> bool:
+        total = int(totals[k - 1])
+        return total > 0 and _as_far(chances, total) < SIGNIFICANT / comparisons
+
+    # The larger the total, the less likely: what is enough for k is enough for k + 1.
+    k = bisect_left(range(1, len(sizes) + 1), True, key=enough) + 1
+    return k if k <= len(sizes) else None
 
 
 def holm(p: Sequence[float]) -> np.ndarray:

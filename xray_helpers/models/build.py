@@ -89,7 +89,8 @@ def _randomize(
     inputs = keras.Input((size, size, 3))
     # Evenly out of all, since pictures are sorted by class.
     some = np.linspace(0, len(pictures) - 1, CALIBRATION_PICTURES).astype(int)
-    calibrate(keras.Model(inputs, exact(preprocess(inputs, info))), pictures[np.unique(some)])
+    chosen = np.asarray(pictures[np.unique(some)])
+    calibrate(keras.Model(inputs, exact(preprocess(inputs, info))), chosen)
     backbone.set_weights(exact.get_weights())
 
 

@@ -18,6 +18,8 @@ from xray_helpers.plotting.style import (
     wrap,
 )
 
+MOST_SHOWN = 60
+"""Of more pictures with their predictions, so many are shown."""
 WRONG = "✗"
 RIGHT = "✓"
 _WRONG_COLOR = "#D55E00"
@@ -100,24 +102,26 @@ def predictions_grid(
     columns: int = 6,
     title: str | None = None,
     score: str = "probability",
+    most: int = MOST_SHOWN,
 ) -> Figure:
     """Show every picture with its true class, its predicted class and that one's probability.
 
     A wrong prediction has a thick frame and a "✗" before its probability: seen in grey too.
 
     Args:
-        pictures: (n, height, width, 3) uint8.
+        pictures: (n, height, width, 3) uint8; an array, or what gives one when some are picked.
         true: n class labels.
         predicted: n class labels.
         probability: n numbers from 0 to 1, the model's probability of the predicted class.
         columns: pictures side by side; at least 1.
         title: what the figure shows; by default the counts of right and wrong predictions.
         score: what the number is called; one that is no probability is not shown as percent.
+        most: of more pictures, so many are shown, spread evenly; the title says so.
 
     Raises:
         KitError: the lengths differ, there is no picture, or ``pictures`` is not such an array.
     """
-    pictures, true, predicted = np.asarray(pictures), list(true), list(predicted)
+    true, predicted = list(true), list(predicted)
     number = require_same_length(
         "predictions_grid",
         pictures=pictures,
@@ -131,9 +135,17 @@ def predictions_grid(
     wrong = sum(t != p for t, p in zip(true, predicted, strict=True))
     if title is None:
         title = (
-            f"{number} picture{'s'[: number > 1]}: {number - wrong} predicted rightly, "
-            f"{wrong} wrongly"
+            f"{number:,} picture{'s'[: number > 1]}: {number - wrong:,} predicted rightly, "
+            f"{wrong:,} wrongly"
         )
+    if number > most:
+        title += f"; {most} of them shown, spread evenly"
+        some = np.linspace(0, number - 1, most).astype(int)
+        pictures, true, predicted, probability = (
+            [part[i] for i in some] for part in (pictures, true, predicted, list(probability))
+        )
+        number = most
+    pictures = np.asarray(pictures)
     columns = min(columns, max(number, 3))
     rows = -(-number // columns)
     cell = WIDTH / columns

@@ -52,6 +52,7 @@ def run_sweep(
         while True:
             states = sweep.states()
             bar.update(sum(s.state == "complete" for s in states) - bar.n)
+            bar.refresh()  # what was complete before is shown at once
             todo = [
                 s.task
                 for s in states

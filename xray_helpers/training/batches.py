@@ -1,4 +1,8 @@
-"""The order in which pictures are trained on, and the targets a loss wants."""
+"""The order in which pictures are trained on, and the targets a loss wants.
+
+What fits is in TensorFlow's memory before the first step. What does not (`FileRows`: pictures or
+features in a file) stays there, and each batch reads its rows, in the same order.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from xray_helpers.errors import KitError
+from xray_helpers.file_rows import FileRows, left_in_file
 from xray_helpers.models.output import loss_name
+
+Rows = tf.Tensor | FileRows
 
 
 def training_order(pictures: int, views: int, epochs: int, seed: int) -> np.ndarray:
@@ -23,20 +30,30 @@ def training_order(pictures: int, views: int, epochs: int, seed: int) -> np.ndar
     return order + turn[:, None] * pictures
 
 
-def as_tensors(arrays: Sequence[np.ndarray]) -> list[tf.Tensor]:
-    """Arrays copied once into TensorFlow's memory: that of the CPU, where batches are made."""
+def as_tensors(arrays: Sequence[np.ndarray | FileRows]) -> list[Rows]:
+    """Arrays copied once into TensorFlow's memory: that of the CPU, where batches are made.
+
+    Rows that lie in a file stay there, those of a mapped file of the cache too where they take
+    more than `file_rows.MOST_IN_MEMORY` bytes.
+    """
     with tf.device("CPU:0"):
-        return [tf.constant(np.asarray(array)) for array in arrays]
+        return [
+            array if isinstance(array, FileRows) else tf.constant(np.asarray(array))
+            for array in map(left_in_file, arrays)
+        ]
 
 
-def some_rows(tensors: Sequence[tf.Tensor], rows: np.ndarray) -> list[tf.Tensor]:
+def some_rows(inputs: Sequence[Rows], rows: np.ndarray) -> list[Rows]:
     """Some rows of what `as_tensors` gave."""
     with tf.device("CPU:0"):
-        return [tf.gather(tensor, rows) for tensor in tensors]
+        return [
+            part.some(rows) if isinstance(part, FileRows) else tf.gather(part, rows)
+            for part in inputs
+        ]
 
 
 def training_batches(
-    inputs: Sequence[np.ndarray | tf.Tensor],
+    inputs: Sequence[np.ndarray | Rows],
     targets: np.ndarray,
     order: np.ndarray,
     batch_size: int,
@@ -44,17 +61,17 @@ def training_batches(
     """Batches of all epochs, one after the other; the last of an epoch may be smaller.
 
     Args:
-        inputs: (rows, …), one for each input of the model; tensors (`as_tensors`) are not copied.
+        inputs: (rows, …), one for each input of the model; what `as_tensors` gave is not copied.
         targets: (rows, …) float32.
         order: what `training_order` gives.
         batch_size: pictures a step.
     """
     # Pictures stay 8-bit until a batch needs them: a quarter of the memory.
-    tensors = _tensors(inputs)
+    parts = _tensors(inputs)
     (answers,) = as_tensors([targets])
 
     def take(rows: tf.Tensor) -> tuple:
-        x = tuple(tf.cast(tf.gather(t, rows), tf.float32) for t in tensors)
+        x = tuple(tf.cast(_take(part, rows), tf.float32) for part in parts)
         return _one_or_all(x), tf.gather(answers, rows)
 
     epochs = tf.data.Dataset.from_tensor_slices(order)
@@ -67,16 +84,25 @@ def training_batches(
 
 
 def fixed_batches(
-    inputs: Sequence[np.ndarray | tf.Tensor], targets: np.ndarray, batch_size: int
+    inputs: Sequence[np.ndarray | Rows], targets: np.ndarray, batch_size: int
 ) -> tf.data.Dataset:
     """Batches of all rows once, in their order: for validation.
 
     Keras begins them anew after every epoch. That takes a twentieth of the time that
     `training_batches` would need, whose functions TensorFlow sets up each time.
     """
-    tensors = _tensors(inputs)
-    batches = tf.data.Dataset.from_tensor_slices((_one_or_all(tensors), targets)).batch(batch_size)
-    if any(t.dtype != tf.float32 for t in tensors):  # pictures, and features of 16 bits
+    parts = _tensors(inputs)
+    if any(isinstance(part, FileRows) for part in parts):
+        (answers,) = as_tensors([targets])
+        rows = tf.data.Dataset.range(len(targets)).batch(batch_size)
+        batches = rows.map(
+            lambda some: (_one_or_all([_take(part, some) for part in parts]), _take(answers, some)),
+            num_parallel_calls=2,
+        ).prefetch(4)
+    else:
+        slices = tf.data.Dataset.from_tensor_slices((_one_or_all(parts), targets))
+        batches = slices.batch(batch_size)
+    if any(part.dtype != tf.float32 for part in parts):  # pictures, and features of 16 bits
         batches = batches.map(_as_float32)
     return _untuned(batches)
 
@@ -88,7 +114,15 @@ def _untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.with_options(options)
 
 
-def _tensors(inputs: Sequence[np.ndarray | tf.Tensor]) -> list[tf.Tensor]:
+def _take(part: Rows, rows: tf.Tensor) -> tf.Tensor:
+    """Rows of one input, of its own type."""
+    if not isinstance(part, FileRows):
+        return tf.gather(part, rows)
+    taken = tf.numpy_function(lambda some: part.some(some).read(), [rows], part.dtype)
+    return tf.ensure_shape(taken, (None, *part.shape[1:]))
+
+
+def _tensors(inputs: Sequence[np.ndarray | Rows]) -> list[Rows]:
     return list(inputs) if tf.is_tensor(inputs[0]) else as_tensors(inputs)
 
 

@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from xray_helpers import cache_room as room
 from xray_helpers.data.generate import is_generated
 from xray_helpers.errors import KitError
 from xray_helpers.paths import cache_folder
-from xray_helpers.training import cache_room as room
 
 _RESULT = re.compile(r"[0-9a-f]{32}\.json")
 _RESULT_PART = re.compile(r"\.[0-9a-f]{32}\.json\.\d+\.part")
@@ -28,12 +28,14 @@ class Item:
     """A line of `xray cache`.
 
     Attributes:
-        kind: "features" (what frozen layers say), "jobs" (results of searches), "generated"
-            (drawn pictures), "downloads" (unfinished ones) or "weights".
+        kind: "features" (what frozen layers say), "pictures" (decoded, more than the memory
+            should hold), "jobs" (results of searches), "generated" (drawn pictures), "downloads"
+            (unfinished ones) or "weights".
         name: its path below the cache folder.
         about: what is in it.
         size: bytes.
-        used: seconds since 1970: of features when they were last used, else last written.
+        used: seconds since 1970: of features and pictures when they were last used, else last
+            written.
     """
 
     kind: str
@@ -44,7 +46,7 @@ class Item:
 
 
 def contents() -> list[Item]:
-    """What the kit keeps in the cache folder, kind by kind, the features longest unused first.
+    """What the kit keeps in the cache folder, kind by kind, what is longest unused first.
 
     Raises:
         KitError: there is a file in place of the folder.
@@ -53,8 +55,8 @@ def contents() -> list[Item]:
     if root.is_file():
         raise KitError(f"{root} is a file; move it away, or name a folder with XRAY_CACHE.")
     items = [
-        Item("features", f"features/{e.folder.name}", e.about or "damaged", e.size, e.used)
-        for e in room.entries()
+        Item(e.kind, f"{e.kind}/{e.folder.name}", e.about or "damaged", e.size, e.used)
+        for e in sorted(room.entries(), key=lambda entry: room.KINDS.index(entry.kind))
     ]
     results = [file for file in _inside(root / "jobs") if _RESULT.fullmatch(file.name)]
     if results:
@@ -72,17 +74,18 @@ def contents() -> list[Item]:
 def others() -> list[str]:
     """Names of what `clear` leaves: not the kit's, or being written at this moment."""
     root = cache_folder()
-    kinds = {"features", "jobs", "generated", "downloads", "weights"}
+    kinds = {*room.KINDS, "jobs", "generated", "downloads", "weights"}
     found = [path for path in _inside(root) if path.name not in kinds]
     entries = {entry.folder for entry in room.entries()}
-    found += [path for path in _inside(root / "features") if path not in entries]
+    for kind in room.KINDS:
+        found += [path for path in _inside(root / kind) if path not in entries]
     found += [path for path in _inside(root / "jobs") if not _RESULT.fullmatch(path.name)]
     found += [path for path in _inside(root / "generated") if not is_generated(path)]
     return [path.relative_to(root).as_posix() for path in found]
 
 
 def clear() -> int:
-    """Empty the cache of features, results, drawn pictures and downloads left for a day.
+    """Empty the cache of features, pictures, results and downloads left for a day.
 
     Returns the bytes freed. Whatever else lies there stays, and so does what a living process is
     writing.
@@ -99,7 +102,7 @@ def clear() -> int:
     for path in _inside(root / "downloads"):
         if _old(path):
             freed += _remove(path)
-    for kind in ("features", "jobs", "generated", "downloads"):
+    for kind in (*room.KINDS, "jobs", "generated", "downloads"):
         with contextlib.suppress(OSError):  # not there, or not empty
             (root / kind).rmdir()
     return freed
@@ -123,11 +126,11 @@ def as_text(items: list[Item]) -> str:
         f"{item.name[:30]:30}  {item.about}".rstrip()
         for item in items
     ]
-    features = sum(item.size for item in items if item.kind == "features")
+    limited = sum(item.size for item in items if item.kind in room.KINDS)
     lines.append(f"In all {megabytes(sum(item.size for item in items))} in {cache_folder()}.")
     lines.append(
-        f"Features take {megabytes(features)}; beyond {room.cache_limit() / 1e9:g} GB "
-        "(XRAY_CACHE_GB), those not used for the longest time go."
+        f"Features and decoded pictures take {megabytes(limited)}; beyond "
+        f"{room.cache_limit() / 1e9:g} GB (XRAY_CACHE_GB), those not used for the longest time go."
     )
     if others():
         lines.append(f"Not the kit's, or being written: {', '.join(others())}.")

@@ -25,6 +25,7 @@ from xray_helpers.training.batches import (
     training_order,
 )
 from xray_helpers.training.boundary import split_model, whole_model
+from xray_helpers.training.distribute import device_names, on_devices
 from xray_helpers.training.features import frozen_outputs
 from xray_helpers.training.metrics import check_metrics, training_metrics
 from xray_helpers.training.result import Training
@@ -49,6 +50,7 @@ def train(
     augment_views: int = 0,
     cache: bool = True,
     xla: bool = False,
+    devices: int = 1,
     timed_epochs: int = 0,
     seed: int = 42,
 ) -> Training:
@@ -76,15 +78,18 @@ def train(
         cache: compute the frozen part once.
         xla: let XLA compile what is trained. It draws other dropout masks, so the numbers are
             those of another seed.
+        devices: GPUs that share every batch, see `training/distribute.py`: the same numbers as
+            with one but for rounding, and other dropout masks.
         timed_epochs: so many epochs through the whole model are timed afterwards.
         seed: seed of the order of the pictures, of augmentation and of dropout.
 
     Raises:
         KitError: the model is not compiled or does not fit the data; a schedule or a metric that
-            this model cannot have.
+            this model cannot have; there are not so many devices, or it cannot be copied to them.
     """
     _check(model, data)
     check_metrics(metrics, len(data.classes))
+    names = device_names(devices, xla=xla)
     rates = schedule_callbacks(schedule, model.optimizer, epochs)
     started = time.perf_counter()
     pictures, labels = data.split("train")
@@ -99,20 +104,20 @@ def train(
     targets = np.tile(targets_for(model, units, labels, classes), (max(augment_views, 1), 1))
     val_targets = targets_for(model, units, val_labels, classes)
     steps = steps_per_epoch or math.ceil(count / batch_size)
-    head.compile(
-        optimizer=model.optimizer,
-        loss=model.loss,
-        metrics=training_metrics(metrics, output_meaning(model), units),
-        steps_per_execution=steps if part.cached and _is_light(head) else 1,
-        jit_compile=xla,
-    )
+    compiled = {
+        "loss": model.loss,
+        "metrics": training_metrics(metrics, output_meaning(model), units),
+        "steps_per_execution": steps if part.cached and _is_light(head) else 1,
+        "jit_compile": xla,
+    }
+    head.compile(optimizer=model.optimizer, **compiled)
     # With fewer or more steps an epoch than pictures, the stream simply runs on.
     passes = math.ceil(epochs * steps / math.ceil(count / batch_size))
     order = training_order(count, augment_views, passes, seed)
     watch = Watch(epochs, metrics)
     keras.utils.set_random_seed(seed)
-    with first_rate_kept(model.optimizer):
-        head.fit(
+    with first_rate_kept(model.optimizer), on_devices(head, names, compiled) as trained:
+        trained.fit(
             training_batches(inputs, targets, order, batch_size),
             epochs=epochs,
             steps_per_epoch=steps,
@@ -141,6 +146,7 @@ def train(
         augment_views=augment_views,
         patience=patience,
         schedule=schedule,
+        devices=names,
         train=_scores(head, inputs, targets[:count], batch_size),
         validation=_scores(head, val_inputs, val_targets, batch_size),
         seconds={
@@ -157,7 +163,7 @@ def train(
     )
     if timed_epochs:
         times = time_uncached(
-            model, pictures, targets[:count], batch_size, timed_epochs, seed, xla=xla
+            model, pictures, targets[:count], batch_size, timed_epochs, seed, xla, devices=names
         )
         result.seconds.update({name: times[name] for name in ("uncached_epoch", "uncached_step")})
     return result

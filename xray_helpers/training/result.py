@@ -26,6 +26,7 @@ class Training:
         best_epoch: the epoch, from 1, with the lowest validation loss.
         batch_size, steps_per_epoch: pictures a step, steps an epoch.
         augment_views, patience, schedule: as they were asked for.
+        devices: those that shared every batch, as TensorFlow calls them: ["GPU:0"].
         train, validation: {"loss", "accuracy", "n"} of the trained model, dropout off.
         seconds: features, first_epoch, median_epoch, median_step, uncached_epoch, uncached_step
             (None where not measured), total (without the uncached timing).
@@ -44,6 +45,7 @@ class Training:
     augment_views: int
     patience: int | None
     schedule: str
+    devices: list[str]
     train: dict[str, float]
     validation: dict[str, float]
     seconds: dict[str, float | None]
@@ -63,6 +65,7 @@ class Training:
             "augment_views": self.augment_views,
             "patience": self.patience,
             "schedule": self.schedule,
+            "devices": self.devices,
             "train": self.train,
             "validation": self.validation,
             "seconds": self.seconds,

@@ -25,7 +25,7 @@ def trusted_split(model: keras.Model, pictures: np.ndarray) -> Split:
     split = split_model(model)
     if split.frozen is None:
         return split
-    difference = _difference(split.graph, pictures[[0, -1]].astype(np.float32))
+    difference = _difference(split.graph, np.array(pictures[[0, -1]], np.float32))
     if not difference:
         return split
     return replace(split, frozen=None, head=model, boundary=[], reason=difference)

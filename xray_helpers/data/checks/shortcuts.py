@@ -30,11 +30,11 @@ SHOWN = 5  # places and numbers that a message names
 
 @dataclass(frozen=True, eq=False)
 class _Patients:
-    """A row a patient: classes, text (n,), the ten numbers (n, 10), blocks (n, 32, 32)."""
+    """A row a patient: classes, text (n,), the ten numbers (n, 10), blocks of the frame (n, k)."""
 
     labels: np.ndarray
     numbers: np.ndarray
-    blocks: np.ndarray
+    frame: np.ndarray
 
 
 def shortcut_floor(seen: Seen) -> Iterator[Finding]:
@@ -81,7 +81,7 @@ def shortcut_alarm(seen: Seen) -> Iterator[Finding]:
     """
     for folder, of in _folders(seen):
         rows, columns = np.nonzero(_in_frame())
-        values = np.concatenate([of.numbers, of.blocks[:, rows, columns]], axis=1)
+        values = np.concatenate([of.numbers, of.frame], axis=1)
         rare = corrected_p(values, of.labels) < RARE
         names = [name for name, is_rare in zip(NAMES, rare, strict=False) if is_rare]
         places = _places(rows, columns, rare[len(NAMES) :], values[:, len(NAMES) :], of.labels)
@@ -145,6 +145,7 @@ def corrected_p(values: np.ndarray, labels: np.ndarray, seed: int = 0) -> np.nda
 
 def _folders(seen: Seen) -> Iterator[tuple[str, _Patients]]:
     """Each folder's patients, of classes with enough of them; folders with one class left out."""
+    frame = _in_frame()
     for folder in seen.folders:
         table = seen.distinct(folder)
         # One class a patient: the one of most of the pictures.
@@ -160,7 +161,7 @@ def _folders(seen: Seen) -> Iterator[tuple[str, _Patients]]:
             _Patients(
                 of_patient.to_numpy(str),
                 np.array([np.mean([m.numbers for m in of], axis=0) for of in measured]),
-                np.array([np.mean([m.blocks for m in of], axis=0) for of in measured]),
+                np.array([np.mean([m.blocks[frame] for m in of], axis=0) for of in measured]),
             ),
         )
 

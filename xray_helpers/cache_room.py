@@ -19,6 +19,8 @@ from xray_helpers.paths import cache_folder
 from xray_helpers.processes import is_alive
 
 META = "entry.json"
+KINDS = ("features", "pictures")
+"""What entries hold, and the folders they lie in: what frozen layers say, and decoded pictures."""
 USUAL_GB = 10.0
 _DAY = 86_400  # seconds
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -31,7 +33,7 @@ class Entry:
     """What is known of an entry without reading its arrays.
 
     Attributes:
-        folder: where it lies; the name is its key.
+        folder: where it lies; the name is its key, that of the folder around it its kind.
         about: what the arrays are, "" where that cannot be read.
         size: bytes on disk.
         used: when it was last read or written, seconds since 1970.
@@ -42,10 +44,20 @@ class Entry:
     size: int
     used: float
 
+    @property
+    def kind(self) -> str:
+        """One of `KINDS`."""
+        return self.folder.parent.name
+
+
+def folder_of(kind: str) -> Path:
+    """Where the entries of a kind lie."""
+    return cache_folder() / kind
+
 
 def features_folder() -> Path:
-    """Where the entries lie."""
-    return cache_folder() / "features"
+    """Where what frozen layers say lies."""
+    return folder_of("features")
 
 
 def cache_limit() -> float:
@@ -85,14 +97,14 @@ def clear() -> int:
     return freed + remove_leftovers()
 
 
-def make_room(but: str) -> None:
+def make_room(but: Path) -> None:
     """Remove the entries not used for the longest time, until the rest is below the limit."""
     kept = entries()
     excess = sum(entry.size for entry in kept) - cache_limit()
     for entry in kept:
         if excess <= 0:
             return
-        if entry.folder.name != but and remove(entry.folder):
+        if entry.folder != but and remove(entry.folder):
             excess -= entry.size
 
 
@@ -135,10 +147,10 @@ def remove_leftovers() -> int:
 
 def _folders(name: re.Pattern) -> list[Path]:
     """The folders among the entries whose names are like `name`; links are not the kit's."""
-    try:
-        inside = sorted(features_folder().iterdir())
-    except OSError:
-        return []
+    inside: list[Path] = []
+    for kind in KINDS:
+        with contextlib.suppress(OSError):  # not there, or may not be read
+            inside += sorted(folder_of(kind).iterdir())
     return [f for f in inside if name.fullmatch(f.name) and f.is_dir() and not f.is_symlink()]
 
 
