@@ -2,6 +2,7 @@
 
 import json as json_module
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,8 @@ def runs(as_json: bool, runs_dir: str) -> None:
 def _result(record: dict) -> str:
     """The end of a run's line: its test accuracy, or its error."""
     if record["status"] in ("failed", "unreadable"):
-        return (record.get("error") or "").partition("\n")[0][:100]
+        first = (record.get("error") or "").partition("\n")[0]
+        return textwrap.shorten(first, 160, placeholder=" …")
     marks = f"  [{' · '.join(record['marks'])}]" if record.get("marks") else ""
     if record["status"] != "complete" or "test" not in record:
         return record.get("notebook", "") + marks
@@ -171,7 +173,7 @@ def compare(names: tuple[str, ...], runs_dir: str) -> None:
         click.echo("\nPicture by picture:")
     for pair in pairs:
         click.echo(f"- {pair.sentence}")
-    if note := correction_note(pairs):
+    if note := correction_note(pairs, intervals=False):
         click.echo(f"\n{note}")
     for record in records:
         if not has_predictions(record):

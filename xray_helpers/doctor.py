@@ -109,7 +109,7 @@ def _project() -> tuple[str, str]:
 def _pictures() -> tuple[str, str]:
     named = os.environ.get("XRAY_DATA")
     if named:
-        source = find_source(named)
+        source = find_source()
         return "ok", f"{source.root} ($XRAY_DATA, {source.kind})"
     if usual := usual_folder():
         return "ok", f"{usual} ({find_source(str(usual)).kind})"

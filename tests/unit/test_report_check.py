@@ -227,6 +227,11 @@ def chosen(tmp_path_factory):
         "The best epoch of ResNet50 was 3.",
         "The recall of covid is 0.5 for resnet50.",
         "With resnet50 we get a test\naccuracy of 0.92.",
+        "VGG16 gets 26 of the 36 test pictures right in task 2.",
+        "Task 1: 15 of 18 right.",
+        "Task 2: 25 of 36 correct.",
+        "resnet50 calls 32/36 right (0.90).",
+        "The recall of covid for resnet50 is high; the recall of covid is 1 of 9.",
     ],
 )
 def test_a_number_that_contradicts_the_record_is_found(chosen, words):
@@ -258,6 +263,11 @@ def test_a_number_that_contradicts_the_record_is_found(chosen, words):
         "- ResNet50 is deeper\n- test accuracy 0.92 is what others had",
         "The test accuracy rose from 0.50 to 0.92 with resnet50 in the paper.",
         "In task 2 the test accuracy is between 0.7 and 0.9.",
+        "VGG16 gets 28 of 36 right (0.778), ResNet50 32 of 36 right, 0.889.",
+        "VGG16 alone gets 3 of 36 right, and 12 of 18 right would be chance for resnet50.",
+        "ResNet50 recognises 9 of 9 covid pictures.",
+        "It is deeper. Its validation accuracy is 0.75, ResNet50's 0.8.",
+        "In task 2 one network gets 28 of 36 right.",
     ],
 )
 def test_other_numbers_raise_no_alarm(chosen, words):
@@ -271,7 +281,7 @@ def test_the_command_says_what_to_mend_and_exits_with_1(report, monkeypatch):
     monkeypatch.setenv("XRAY_RUNS", str(report.runs))
     monkeypatch.setenv("XRAY_REPORT", str(report.folder))
     clean = CliRunner().invoke(main, ["report", "--check"])
-    assert (clean.exit_code, clean.output.strip()) == (0, "Nothing to mend.")
+    assert clean.exit_code == 0 and clean.output.startswith("Nothing to mend.")
     report.change(WORDS, f"ResNet50 has a test accuracy of 0.95. {WORDS}")
     found = CliRunner().invoke(main, ["report", "--check", str(report.path)])
     assert found.exit_code == 1

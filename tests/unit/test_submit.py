@@ -140,6 +140,8 @@ def test_pages_that_look_at_these_runs_or_their_pictures_come_along(ready):
         "other/07_shortcuts": f"x\nPictures: {root}2 (class)",
     }.items():
         page = notebook(ready.runs / "executed" / f"{name}.ipynb", said, f"Looks {name}")
+        code = f'begin(\\"{name.removeprefix("other/")}\\", globals())'
+        page.write_text(page.read_text().replace("run = begin()", code))
         os.utime(page, (2e9, 2e9) if "other" in name else (1e9, 1e9))
     done = ready.submit()
     assert done.exit_code == 0, done.output

@@ -141,7 +141,7 @@ def _existing(root: Path, said: str) -> Source:
     if not root.is_dir():
         raise KitError(
             f"{said}: there is no folder {root}; give the folder that holds two/ and all/ (or "
-            "train/ and test/), or 'auto' for generated pictures."
+            "train/ and test/), or 'auto' for the usual places."
         )
     if is_generated(root):
         return Source(root, "generated", _GENERATED_NOTE)

@@ -2,11 +2,12 @@
 
 The rule: in a sentence that names a network of the report (a run's id, a part of it such as
 `#adf0`, a backbone such as ResNet50, or "task 1" where the report has one run of it), a number that
-stands right behind one of the words accuracy, loss, recall, precision, parameters or epochs must be
-that record's, in the digits that are written. With several networks named, it may be any one's;
-"accuracy" alone may be that of training, validation or test pictures. Sentences about something
-else (a floor, chance, another report, "would", "in epoch 10") are left alone, as are all numbers in
-other places: a number that is passed over is better than a false alarm.
+stands right behind one of the words accuracy, loss, recall, precision, parameters or epochs, or in
+"28 of 36 right", must be that record's, in the digits that are written. With several networks
+named, it may be any one's; "accuracy" alone may be that of training, validation or test pictures.
+Sentences about something else (a floor, chance, another report, "would", "in epoch 10") are left
+alone, as are all numbers in other places, and those of "it" before the name of another network: a
+number that is passed over is better than a false alarm.
 """
 
 import re
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xray_helpers.report.chosen import Chosen, Record
-from xray_helpers.report.known import best_epochs, class_scores, epochs, parameters, scores
+from xray_helpers.report.known import best_epochs, class_scores, epochs, parameters, right, scores
 
 _ELSEWHERE = re.compile(
     r"\b(would|could|should|might|if|unless|chance|guess\w*|floors?|thumbnails?|paper|published|"
@@ -34,7 +35,7 @@ _LINK = (
 _SHARE = r"(?P<number>\d+(?:[.,]\d+)?)\s*(?P<percent>%|percent\b|per cent\b)?"
 _NO_COMPARISON = (
     r"(?!\d)(?!\s*(?:percentage )?(?:points?|higher|lower|better|worse|more|less|above|below|"
-    r"times|x\b|×|to\b|or\b|million\b))"
+    r"times|x\b|×|to\b|or\b|of\b|out of\b|/|million\b))"
 )
 _SCORE = re.compile(
     rf"(?:\b{_SPLIT}\s+)?\b(?P<what>accuracy|loss)\b{_LINK}{_SHARE}{_NO_COMPARISON}", re.IGNORECASE
@@ -44,6 +45,19 @@ _CLASS = re.compile(
     rf"\s+(?:of|is|was|reaches|reached|at|[:=])\s*{_SHARE}{_NO_COMPARISON}",
     re.IGNORECASE,
 )
+_OF = r"(?P<number>\d+)\s*(?:of|out of|/)\s*(?:the\s+|its\s+|these\s+)?(?P<n>\d+)"
+_CLASS_COUNT = re.compile(
+    rf"\b(?P<what>recall|precision)\s+(?:of|for)\s+(?P<label>[\w-]+(?: pneumonia)?)"
+    rf"\s+(?:of|is|was|reaches|reached|at|[:=])\s*{_OF}\b",
+    re.IGNORECASE,
+)
+_RIGHT = re.compile(
+    rf"\b{_OF}\s*(?:test\s+)?(?:pictures\s+|images\s+)?(?:are\s+|were\s+|is\s+)?"
+    rf"(?:right|correct\w*)\b(?:\s*[(,:=]\s*(?P<share>\d[.,]\d+))?",
+    re.IGNORECASE,
+)
+_SHARED = re.compile(r"\b(alone|both|same|agree\w*|together|wrong|either)\b", re.IGNORECASE)
+_IT = re.compile(r"\b(its?|this|the (other|first|second|former|latter))\b", re.IGNORECASE)
 _PARAMETERS = re.compile(
     r"(?P<number>\d[\d,.']*\d)\s*(?P<unit>million|M)?\s+(?:\w+\s+)?parameters\b", re.IGNORECASE
 )
@@ -83,6 +97,10 @@ def contradicted(lines: Sequence[tuple[int, str]], chosen: Chosen) -> list[Claim
         if not records or _ELSEWHERE.search(sentence):
             continue
         for found, number, digits, known in _numbers(sentence, records):
+            if _IT.search(sentence[: found.start()]) and not _named(
+                sentence[: found.end()], chosen
+            ):
+                continue  # of a network that an earlier sentence names
             if known and not any(_agrees(number, digits, value) for value in known.values()):
                 said = "; ".join(f"{name} {_text(value)}" for name, value in known.items())
                 claims.append(Claim(line_at(found.start()), found[0].strip(), said))
@@ -133,8 +151,7 @@ def _named(sentence: str, chosen: Chosen) -> list[Record]:
     ]
     if backbones and tasks:
         return [r for r in backbones if r in tasks] or backbones
-    # "task 2" alone says which network only where there is one.
-    return backbones or (tasks if len(tasks) == 1 else [])
+    return backbones or tasks
 
 
 def _pattern(record: Record) -> str:
@@ -155,6 +172,16 @@ def _numbers(sentence: str, records: Sequence[Record]) -> Iterator[tuple]:
         yield found, *_share(found), scores(records, found["what"].lower(), split)
     for found in _CLASS.finditer(sentence):
         yield found, *_share(found), class_scores(records, found["what"].lower(), found["label"])
+    for found in _CLASS_COUNT.finditer(sentence):
+        share = int(found["number"]) / max(1, int(found["n"]))
+        yield found, share, 1e-6, class_scores(records, found["what"].lower(), found["label"])
+    for found in _RIGHT.finditer("" if _SHARED.search(sentence) else sentence):
+        known = right(records, int(found["n"]))
+        yield found, float(found["number"]), 1.0, known
+        if known and found["share"]:
+            share = float(found["share"].replace(",", "."))
+            worth = 10.0 ** -len(found["share"].partition(found["share"][1])[2])
+            yield found, share, worth, {k: v / int(found["n"]) for k, v in known.items()}
     for found in _PARAMETERS.finditer(sentence):
         number, digits = _count(found["number"], found["unit"])
         if number >= 1000:

@@ -82,10 +82,10 @@ def find_looking(records: Sequence[dict[str, Any]], folders: Iterable[Path]) -> 
     found: dict[str, Notebook] = {}
     for path in _pages(folders):
         for name, wanted in signs.items():
-            if name not in path.name:
-                continue
             with contextlib.suppress(KitError):
                 page = read_notebook(path)
+                if not any(f'begin("{name}"' in _text(c.get("source", "")) for c in page.cells):
+                    continue
                 outputs = [o for cell in page.cells for o in cell.get("outputs", [])]
                 said = " ".join(_text(o.get("text", "")) for o in outputs)
                 if any(o["output_type"] == "error" for o in outputs):

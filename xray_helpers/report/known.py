@@ -23,6 +23,15 @@ def scores(records: Sequence[Record], what: str, split: str | None) -> dict[str,
     return known
 
 
+def right(records: Sequence[Record], n: int) -> dict[str, float]:
+    """Test pictures called by their class, of the records with `n` test pictures."""
+    return {
+        f"test pictures right of #{r['id'][-4:]}": round(r["test"]["accuracy"]["value"] * n)
+        for r in records
+        if r["test"]["accuracy"]["n"] == n
+    }
+
+
 def class_scores(records: Sequence[Record], what: str, label: str) -> dict[str, float]:
     """Recall or precision of a class, which may be named in words."""
     known = {}

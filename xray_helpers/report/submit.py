@@ -121,10 +121,9 @@ def _notebooks(
     by_run = find_executed(ids, folders)
     by_run |= {notebook.run: notebook for notebook in mine if notebook.run}
     further = [notebook for notebook in mine if not notebook.run]
-    names = [notebook.path.name for notebook in further]
-    for page in find_looking(chosen.all, folders):
-        if not any(page.path.name[:2] in name for name in names):
-            further.append(page)
+    given = {notebook.path.resolve() for notebook in further}
+    looking = find_looking(chosen.all, folders)
+    further += [page for page in looking if page.path.resolve() not in given]
     others = [*chosen.two_stage, *chosen.timing]
     parts = []
     for title, records in (("Code of task 1", chosen.task1), ("Code of task 2", chosen.task2)):

@@ -179,15 +179,25 @@ def pair_table(pairs: Sequence[Pair]) -> pd.DataFrame:
     return table
 
 
-def correction_note(pairs: Sequence[Pair]) -> str:
-    """What the correction is, in a sentence; "" where nothing had to be corrected."""
+def correction_note(pairs: Sequence[Pair], *, intervals: bool = True) -> str:
+    """What the correction is, in a sentence; "" where nothing had to be corrected.
+
+    Args:
+        pairs: what `pairs_of` gave.
+        intervals: whether the intervals of the differences stand beside it.
+    """
     if not pairs or pairs[0].comparisons == 1:
         return ""
-    return (
+    note = (
         f"{pairs[0].comparisons} comparisons at once find a difference by chance more often than "
-        "one does: the verdicts go by p-values corrected for that (Holm 1979). The intervals are "
-        "those of each pair by itself."
+        "one does: the verdicts go by p-values corrected for that (Holm 1979)."
     )
+    if intervals:
+        note += (
+            " The intervals are those of each pair by itself and not corrected: one may leave 0 "
+            "out while the two cannot be told apart; go by the verdict."
+        )
+    return note
 
 
 def _p_text(p: float) -> str:

@@ -80,7 +80,7 @@ def comparison(chosen: Chosen) -> str:
         drawn("comparison_accuracy", "Test accuracy of the networks and floors, 95 % intervals"),
         "#### Picture by picture: which can these test pictures tell apart?" if pairs else "",
         sentences,
-        correction_note(pairs),
+        correction_note(pairs, intervals=False),
         drawn("comparison_curves", "Accuracy and loss of the networks on the same axes")
         if len(records) > 1
         else "",
