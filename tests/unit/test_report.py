@@ -298,18 +298,27 @@ def right_edges(content: bytes, tmp_path: Path) -> list[tuple[float, float, floa
     return found
 
 
-@pytest.mark.parametrize("columns", [5, 9, 14])
-def test_a_wide_table_is_not_cut(columns, tmp_path):
+@pytest.mark.parametrize(("columns", "rows"), [(5, 1), (9, 1), (14, 1), (14, 6)])
+def test_a_wide_table_is_not_cut(columns, rows, tmp_path):
     long = "global_average_pooling2d_with_a_very_long_name_that_never_ends"
     row = "| " + " | ".join([long] * columns) + " |"
     rule = "|" + "---|" * columns
-    content = write_pdf([Part(f"{row}\n{rule}\n{row}\nend", tmp_path)], "x")
+    body = f"{row}\n" * rows
+    content = write_pdf([Part(f"{row}\n{rule}\n{body}\nend", tmp_path)], "x")
     text = pdf_text(content, tmp_path)
     letters = re.sub(r"[^a-z0-9]", "", text)
-    assert letters.count("neverends") == 2 * columns
+    assert letters.count("neverends") == (1 + rows) * columns
     assert all(x < width for x, width, _ in right_edges(content, tmp_path))
     turned = [w > h for _, w, h in right_edges(content, tmp_path)]
-    assert any(turned) == (columns > 9)
+    # Of few rows, rows become columns; of many, the page is turned.
+    assert any(turned) == (columns > 9 and rows > 4)
+
+
+def test_a_wide_table_of_few_rows_keeps_each_number_beside_its_name(tmp_path):
+    names, numbers = [f"name{i}" for i in range(12)], [f"number{i}" for i in range(12)]
+    table = "\n".join(f"| {' | '.join(c)} |" for c in (names, ["---"] * 12, numbers))
+    words = pdf_text(write_pdf([Part(table, tmp_path)], "x"), tmp_path).split()
+    assert all(words[words.index(a) + 1] == b for a, b in zip(names, numbers, strict=True))
 
 
 def test_words_cannot_become_commands_of_the_page(tmp_path):

@@ -18,7 +18,9 @@ _BREAKABLE = re.compile(r"([_/\-.×,])(?=\w)|(\w{10})(?=\w{3})")
 _ZERO_SPACE = "\u200b"
 
 TURNED = 9
-"""A table with more columns than this gets a page across."""
+"""A table with more columns than this is turned: its rows become columns, or it gets a page across
+where it has more rows than `FEW_ROWS`."""
+FEW_ROWS = 4
 
 
 def to_typst(markdown: str, figure: Callable[[str], str], demote: int = 0) -> str:
@@ -104,12 +106,16 @@ class _Writer:
             "right" if "right" in str(cell.attrs.get("style", "")) else "left"
             for cell in rows[0].children
         )
+        wide = len(header) > TURNED
+        if wide and len(body) <= FEW_ROWS:
+            header, *body = zip(header, *body, strict=True)
+            aligned, wide = ", ".join(["left"] * len(header)), False
         cells = ", ".join(cell for row in body for cell in row)
         call = (
             f"#facts({len(header)}, ({aligned},), ({', '.join(header)},), "
             f"({cells}{',' if cells else ''}))"
         )
-        return f"#page(flipped: true)[{call}]" if len(header) > TURNED else call
+        return f"#page(flipped: true)[{call}]" if wide else call
 
     def _cell(self, node: SyntaxTreeNode) -> str:
         return f"[{_Breaking(self.figure, 0).inline(node)}]"
