@@ -48,7 +48,8 @@ def run_sweep(
     """
     shares = dealt(sweep, jobs)
     tried: set[int] = set()
-    with _terminated_as_interrupt(), progress_bar("Sweep", len(sweep.plan.tasks), "task") as bar:
+    text = "Sweep" if sys.stderr.isatty() else None  # in a file, the lines of `say` are enough
+    with _terminated_as_interrupt(), progress_bar(text, len(sweep.plan.tasks), "task") as bar:
         while True:
             states = sweep.states()
             bar.update(sum(s.state == "complete" for s in states) - bar.n)
