@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xray_helpers.cli_cluster import cluster_options
 from xray_helpers.errors import KitError
 
 if TYPE_CHECKING:
@@ -16,12 +17,7 @@ MERGING_HOURS = 1.0
 
 @click.command("cpu-gpu")
 @click.option("-p", "settings", multiple=True, type=(str, str), help="A setting of the notebook.")
-@click.option("--on", "where", type=click.Choice(["local", "sge"]), default="local")
-@click.option("--gpu-c", type=float, default=7.0, show_default=True, help="Least capability (sge).")
-@click.option("--cores", type=click.IntRange(1), default=4, show_default=True, help="(sge)")
-@click.option("--hours", type=float, default=2.0, show_default=True, help="A job, at most (sge).")
-@click.option("--project", help="Whose account the jobs run on (sge). [$SCC_PROJECT]")
-@click.option("--modules", help="Modules that the jobs load, in quotes (sge).")
+@cluster_options(hours=2.0)
 @click.option("--runs-dir", default="auto", help="Another folder than $XRAY_RUNS or runs/.")
 @click.option("--dry-run", is_flag=True, help="Check and show all; run and submit nothing.")
 @click.option("--status", is_flag=True, help="Say how far it has come.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from xray_helpers.cli_cluster import cluster_options
 from xray_helpers.errors import KitError
 
 
@@ -15,14 +16,9 @@ from xray_helpers.errors import KitError
 @click.option("--file", "table", type=click.Path(path_type=Path), help="A TSV, a row a task.")
 @click.option("--recipes", metavar="PATTERN", help="Recipes by name, such as 't2-*'.")
 @click.option("-p", "fixed", multiple=True, type=(str, str), help="A setting of all tasks.")
-@click.option("--on", "where", type=click.Choice(["local", "sge"]), default="local")
+@cluster_options(hours=12.0)
 @click.option("--jobs", type=click.IntRange(1), help="Tasks at a time (local). [one a GPU, or 1]")
 @click.option("--gpus", type=click.IntRange(0), default=1, show_default=True, help="A task (sge).")
-@click.option("--gpu-c", type=float, default=7.0, show_default=True, help="Least capability (sge).")
-@click.option("--cores", type=click.IntRange(1), default=4, show_default=True, help="(sge)")
-@click.option("--hours", type=float, default=12.0, show_default=True, help="A task, at most (sge).")
-@click.option("--project", help="Whose account the jobs run on (sge). [$SCC_PROJECT]")
-@click.option("--modules", help="Modules that the jobs load, in quotes (sge).")
 @click.option("--name", help="The sweep's name; given alone, goes on with that sweep.")
 @click.option("--runs-dir", default="auto", help="Another folder than $XRAY_RUNS or runs/.")
 @click.option("--dry-run", is_flag=True, help="Check and show all; run and submit nothing.")
